@@ -1,0 +1,109 @@
+//! Changes of a list and how they compose (docs/PROTOCOL.md section 7).
+
+use std::collections::BTreeMap;
+
+use super::{Entry, Rule};
+
+/// What happens to one rule.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// `+`: an entry whose rule was not there.
+    Add(Entry),
+    /// `~`: another entry for a rule that was there.
+    Replace(Entry),
+    /// `-`: the rule leaves.
+    Remove(Rule),
+}
+
+impl Change {
+    /// The rule it is about.
+    pub fn rule_str(&self) -> &str {
+        match self {
+            Change::Add(e) | Change::Replace(e) => e.rule_str(),
+            Change::Remove(r) => r.as_str(),
+        }
+    }
+
+    /// `+`, `~` or `-`.
+    pub const fn sign(&self) -> char {
+        match self {
+            Change::Add(_) => '+',
+            Change::Replace(_) => '~',
+            Change::Remove(_) => '-',
+        }
+    }
+
+    /// The text behind the sign.
+    pub fn body(&self) -> &str {
+        match self {
+            Change::Add(e) | Change::Replace(e) => e.line(),
+            Change::Remove(r) => r.as_str(),
+        }
+    }
+}
+
+/// Two changes of the same rule that cannot follow each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{rule}: \"{second}\" cannot follow \"{first}\"; the two deltas do not belong together")]
+pub struct ComposeError {
+    /// The rule.
+    pub rule: Rule,
+    /// Sign of the earlier change.
+    pub first: char,
+    /// Sign of the later change.
+    pub second: char,
+}
+
+/// Changes ordered by rule, at most one a rule.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ChangeSet(BTreeMap<Rule, Change>);
+
+impl ChangeSet {
+    /// Puts a change in; a second one for the same rule composes with the first.
+    ///
+    /// # Errors
+    /// [`ComposeError`] by the table of section 7; the set is then as it was.
+    pub fn push(&mut self, change: Change) -> Result<(), ComposeError> {
+        let _ = change;
+        todo!()
+    }
+
+    /// This set followed by `later`.
+    ///
+    /// # Errors
+    /// [`ComposeError`] if they cannot follow each other.
+    pub fn then(mut self, later: ChangeSet) -> Result<ChangeSet, ComposeError> {
+        for change in later.0.into_values() {
+            self.push(change)?;
+        }
+        Ok(self)
+    }
+
+    /// Changes in order of the rule.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Change> {
+        self.0.values()
+    }
+
+    /// The change of this rule.
+    pub fn get(&self, rule: &Rule) -> Option<&Change> {
+        self.0.get(rule)
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl IntoIterator for ChangeSet {
+    type Item = Change;
+    type IntoIter = std::collections::btree_map::IntoValues<Rule, Change>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_values()
+    }
+}
