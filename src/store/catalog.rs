@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
-use crate::list::{Digest, ListId, Serial};
+use crate::list::{Digest, ListId, Serial, Timestamp};
 use crate::wire::Head;
 
 use super::{BaseRef, Content, ListMeta};
@@ -30,6 +30,8 @@ pub struct PublishedList {
     pub note: Arc<str>,
     /// The same, read.
     pub head: Arc<Head>,
+    /// When this version was published (not when its head was last signed): `updated` in `/v1/lists`.
+    pub updated: Timestamp,
     /// Kept deltas, oldest first, without gaps, the last leading to `head.serial`.
     pub deltas: Arc<Vec<DeltaRef>>,
     /// The base that `head.snapshot` names, and any still fetchable one before it.
