@@ -19,7 +19,7 @@ mod sort;
 pub use artefacts::{ArtefactWriter, Artefacts};
 pub use catalog::{Catalog, DeltaRef, PublishedList};
 pub use clock::{Clock, FakeClock, SystemClock};
-pub use content::{ApplyError, Base, Content};
+pub use content::{ApplyError, Base, BaseWriter, Built, Content, OwnSnapshot, SortedLines};
 pub use disk::{Disk, RealDisk};
 pub use error::StoreError;
 pub use journal::{FrameId, Journal};
