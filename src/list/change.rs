@@ -1,6 +1,6 @@
 //! Changes of a list and how they compose (docs/PROTOCOL.md section 7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry as Slot};
 
 use super::{Entry, Rule};
 
@@ -21,6 +21,14 @@ impl Change {
         match self {
             Change::Add(e) | Change::Replace(e) => e.rule_str(),
             Change::Remove(r) => r.as_str(),
+        }
+    }
+
+    /// The rule it is about, as a value of its own.
+    pub fn rule(&self) -> Rule {
+        match self {
+            Change::Add(e) | Change::Replace(e) => e.rule(),
+            Change::Remove(r) => r.clone(),
         }
     }
 
@@ -64,8 +72,32 @@ impl ChangeSet {
     /// # Errors
     /// [`ComposeError`] by the table of section 7; the set is then as it was.
     pub fn push(&mut self, change: Change) -> Result<(), ComposeError> {
-        let _ = change;
-        todo!()
+        let rule = change.rule();
+        match self.0.entry(rule) {
+            Slot::Vacant(slot) => {
+                slot.insert(change);
+            }
+            Slot::Occupied(mut slot) => {
+                let composed = match (slot.get(), change) {
+                    (Change::Add(_), Change::Replace(b)) => Some(Change::Add(b)),
+                    (Change::Add(_), Change::Remove(_)) => None,
+                    (Change::Replace(_), later @ (Change::Replace(_) | Change::Remove(_))) => Some(later),
+                    (Change::Remove(_), Change::Add(b)) => Some(Change::Replace(b)),
+                    (first, second) => {
+                        return Err(ComposeError { rule: slot.key().clone(), first: first.sign(), second: second.sign() });
+                    }
+                };
+                match composed {
+                    Some(change) => {
+                        slot.insert(change);
+                    }
+                    None => {
+                        slot.remove();
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// This set followed by `later`.

@@ -4,15 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Date, Rule, TargetError};
-
-/// Why an entry line was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EntryError {
-    /// The rule is not one.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-}
+use super::{Code, Date, EntryError, MAX_LINE, Rule, ids::quoted};
 
 /// What a filter is to do, where that differs from what the list's colour says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -24,6 +16,27 @@ pub enum Action {
     Warn,
     /// Only log.
     Log,
+}
+
+impl Action {
+    /// The word in the line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Action::Block => "block",
+            Action::Warn => "warn",
+            Action::Log => "log",
+        }
+    }
+}
+
+impl FromStr for Action {
+    type Err = EntryError;
+    fn from_str(text: &str) -> Result<Self, EntryError> {
+        [Action::Block, Action::Warn, Action::Log]
+            .into_iter()
+            .find(|action| action.word() == text)
+            .ok_or_else(|| value("act", text, "block, warn or log"))
+    }
 }
 
 /// The attributes of an entry. Empty and `None` mean: not set.
@@ -44,6 +57,119 @@ pub struct Attributes {
     pub expires: Option<Date>,
 }
 
+const KEYS: [&str; 6] = ["cat", "ref", "age", "act", "rsn", "exp"];
+const MAX_CATEGORIES: usize = 16;
+const REFERENCE: &str = "8 to 32 of A-Z, a-z, 0-9, _ and -";
+const AGE: &str = "a whole number of years from 1 to 21";
+
+fn value(key: &'static str, text: &str, expected: &'static str) -> EntryError {
+    EntryError::Value { key, value: quoted(text), expected }
+}
+
+impl Attributes {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Attributes::default()
+    }
+
+    /// Appends the attributes as they stand in an entry line, each behind a TAB; nothing if none is set.
+    ///
+    /// # Errors
+    /// [`EntryError`] if one is out of range; `out` is then as it was.
+    pub fn write(&self, out: &mut String) -> Result<(), EntryError> {
+        self.check()?;
+        let mut categories: Vec<&str> = self.categories.iter().map(Code::as_str).collect();
+        categories.sort_unstable();
+        categories.dedup();
+        if categories.len() > MAX_CATEGORIES {
+            return Err(EntryError::Categories(categories.len()));
+        }
+        let mut put = |key: &str, value: &str| {
+            out.push('\t');
+            out.push_str(key);
+            out.push('=');
+            out.push_str(value);
+        };
+        if !categories.is_empty() {
+            put("cat", &categories.join(","));
+        }
+        if let Some(reference) = &self.reference {
+            put("ref", reference);
+        }
+        if let Some(age) = self.age {
+            put("age", &age.to_string());
+        }
+        if let Some(action) = self.action {
+            put("act", action.word());
+        }
+        if let Some(reason) = &self.reason {
+            put("rsn", reason.as_str());
+        }
+        if let Some(expires) = self.expires {
+            put("exp", &expires.to_string());
+        }
+        Ok(())
+    }
+
+    /// Ranges of what the types leave open.
+    fn check(&self) -> Result<(), EntryError> {
+        if let Some(reference) = &self.reference {
+            let plain = reference.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'));
+            if !plain || !(8..=32).contains(&reference.len()) {
+                return Err(value("ref", reference, REFERENCE));
+            }
+        }
+        match self.age {
+            Some(age) if !(1..=21).contains(&age) => Err(value("age", &age.to_string(), AGE)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the part of an entry line behind the rule, without its first TAB; strict.
+    fn parse(text: &str) -> Result<Attributes, EntryError> {
+        let mut attributes = Attributes::default();
+        let mut next = 0;
+        for part in text.split('\t') {
+            let (key, text) = part.split_once('=').ok_or_else(|| EntryError::Key(quoted(part)))?;
+            let at = KEYS.iter().position(|k| *k == key).ok_or_else(|| EntryError::Key(quoted(key)))?;
+            if at < next {
+                return Err(EntryError::Order(quoted(key)));
+            }
+            next = at + 1;
+            attributes.set(KEYS[at], text)?;
+        }
+        attributes.check()?;
+        Ok(attributes)
+    }
+
+    fn set(&mut self, key: &'static str, text: &str) -> Result<(), EntryError> {
+        const CODE: &str = "a code of a-z, 0-9, . _ and -, at most 32";
+        match key {
+            "cat" => {
+                for code in text.split(',') {
+                    let code = code.parse().map_err(|_| value("cat", text, "codes of a-z, 0-9, . _ and -, joined by commas"))?;
+                    if self.categories.last().is_some_and(|before: &Code| *before >= code) {
+                        return Err(EntryError::CategoryOrder(quoted(text)));
+                    }
+                    self.categories.push(code);
+                }
+                if self.categories.len() > MAX_CATEGORIES {
+                    return Err(EntryError::Categories(self.categories.len()));
+                }
+            }
+            "ref" => self.reference = Some(text.to_owned()),
+            "age" => {
+                let plain = text.bytes().all(|c| c.is_ascii_digit()) && !text.starts_with('0');
+                self.age = Some(text.parse().ok().filter(|_| plain).ok_or_else(|| value("age", text, AGE))?);
+            }
+            "act" => self.action = Some(text.parse()?),
+            "rsn" => self.reason = Some(text.parse().map_err(|_| value("rsn", text, CODE))?),
+            _ => self.expires = Some(text.parse().map_err(|_| value("exp", text, "a date, YYYY-MM-DD"))?),
+        }
+        Ok(())
+    }
+}
+
 /// An entry as one canonical line without its LF, at most [`super::MAX_LINE`] octets. Ordered as lists are.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entry(Box<str>);
@@ -54,8 +180,9 @@ impl Entry {
     /// # Errors
     /// [`EntryError`] if an attribute is out of range or the line would be too long.
     pub fn new(rule: &Rule, attributes: &Attributes) -> Result<Entry, EntryError> {
-        let _ = (rule, attributes);
-        todo!()
+        let mut line = String::from(rule.as_str());
+        attributes.write(&mut line)?;
+        if line.len() > MAX_LINE { Err(EntryError::TooLong(line.len())) } else { Ok(Entry(line.into_boxed_str())) }
     }
 
     /// The whole line, without LF.
@@ -75,7 +202,8 @@ impl Entry {
 
     /// The attributes, read from the line.
     pub fn attributes(&self) -> Attributes {
-        todo!()
+        let attributes = self.0.split_once('\t').and_then(|(_, text)| Attributes::parse(text).ok());
+        attributes.unwrap_or_default()
     }
 
     /// An entry whose canonical form the caller vouches for (a line of a verified snapshot or of this process's own making).
@@ -84,12 +212,23 @@ impl Entry {
     }
 }
 
-/// Reads a line that must already be canonical.
+/// Reads a line that must already be canonical, but for public suffixes, see [`Rule::check_suffix`].
 impl FromStr for Entry {
     type Err = EntryError;
     fn from_str(line: &str) -> Result<Self, EntryError> {
-        let _ = line;
-        todo!()
+        if line.len() > MAX_LINE {
+            return Err(EntryError::TooLong(line.len()));
+        }
+        match line.split_once('\t') {
+            Some((rule, attributes)) => {
+                rule.parse::<Rule>()?;
+                Attributes::parse(attributes)?;
+            }
+            None => {
+                line.parse::<Rule>()?;
+            }
+        }
+        Ok(Entry(line.into()))
     }
 }
 

@@ -10,6 +10,7 @@ mod domain;
 mod entry;
 mod ids;
 mod rule;
+mod target;
 mod time;
 mod url;
 
@@ -17,9 +18,10 @@ pub use change::{Change, ChangeSet, ComposeError};
 pub use cidr::canonical_cidr;
 pub use digest::{Digest, DigestError};
 pub use domain::canonical_domain;
-pub use entry::{Action, Attributes, Entry, EntryError};
+pub use entry::{Action, Attributes, Entry};
 pub use ids::{Code, Colour, IdError, ListId, Origin, Serial};
-pub use rule::{Kind, Rule, TargetError};
+pub use rule::{Kind, Rule};
+pub use target::{EntryError, TargetError};
 pub use time::{Date, TimeError, Timestamp};
 pub use url::canonical_url;
 

@@ -4,13 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Why a target was refused. The message says what to write instead.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TargetError {
-    /// Nothing there.
-    #[error("empty target; an empty rule would match everything")]
-    Empty,
-}
+use super::{MAX_RULE, TargetError, canonical_cidr, domain, ids::quoted, url};
 
 /// What a rule matches.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -42,6 +36,12 @@ impl Kind {
             Kind::Cidr => "cidr",
         }
     }
+
+    /// Splits `kind:rest`; `None` if the text does not begin with one of the five words.
+    pub fn split(text: &str) -> Option<(Kind, &str)> {
+        let (word, rest) = text.split_once(':')?;
+        Kind::ALL.into_iter().find(|kind| kind.word() == word).map(|kind| (kind, rest))
+    }
 }
 
 /// A rule in canonical form, at most [`super::MAX_RULE`] octets. Ordered by its octets, as lists are.
@@ -54,8 +54,49 @@ impl Rule {
     /// # Errors
     /// [`TargetError`] if there is no such rule.
     pub fn new(kind: Kind, target: &str) -> Result<Rule, TargetError> {
-        let _ = (kind, target);
-        todo!()
+        let mut text = String::with_capacity(kind.word().len() + 1 + target.len());
+        Rule::write(kind, target, &mut text)?;
+        Ok(Rule(text.into_boxed_str()))
+    }
+
+    /// As [`Rule::new`], the rule's text appended to `out`: for reading in bulk without an allocation a rule.
+    ///
+    /// # Errors
+    /// [`TargetError`] if there is no such rule; `out` is then as it was.
+    pub fn write(kind: Kind, target: &str, out: &mut String) -> Result<(), TargetError> {
+        push(kind, target, out, domain::push_domain)
+    }
+
+    /// Reads what a person wrote: `kind:target`, or a bare address or range, URL or host, which means exactly that
+    /// (`cidr:`, `url:`, `domain:`). The target is brought to canonical form.
+    ///
+    /// # Errors
+    /// [`TargetError`] if there is no such rule.
+    pub fn interpret(text: &str) -> Result<Rule, TargetError> {
+        if let Some((kind, target)) = Kind::split(text) {
+            return Rule::new(kind, target);
+        }
+        if let Ok(range) = canonical_cidr(text) {
+            return Ok(Rule(format!("cidr:{range}").into_boxed_str()));
+        }
+        if text.split_once('/').is_some_and(|(address, _)| address.parse::<std::net::IpAddr>().is_ok() && canonical_cidr(text).is_err()) {
+            // 192.0.2.1/24 is a range with a mistake in it, hardly a path.
+            return canonical_cidr(text).map(|range| Rule(range.into_boxed_str()));
+        }
+        let kind = if text.contains('/') { Kind::Url } else { Kind::Domain };
+        Rule::new(kind, text)
+    }
+
+    /// Whether the publisher may make this rule: a host that is a public suffix is refused. The text form alone
+    /// ([`FromStr`]) does not look at the suffix list, so that a follower with another edition of it reads the same lists.
+    ///
+    /// # Errors
+    /// [`TargetError::PublicSuffix`].
+    pub fn check_suffix(&self) -> Result<(), TargetError> {
+        match self.kind() {
+            Kind::Domain | Kind::Subtree => domain::check_suffix(self.target()),
+            Kind::Url | Kind::Prefix | Kind::Cidr => Ok(()),
+        }
     }
 
     /// The whole rule, `kind:target`.
@@ -65,12 +106,12 @@ impl Rule {
 
     /// What it matches.
     pub fn kind(&self) -> Kind {
-        todo!()
+        Kind::split(&self.0).expect("a rule begins with its kind").0
     }
 
     /// The part behind the colon.
     pub fn target(&self) -> &str {
-        todo!()
+        Kind::split(&self.0).expect("a rule begins with its kind").1
     }
 
     /// A rule whose canonical form the caller vouches for (a line of a verified snapshot of this process's own making).
@@ -79,12 +120,37 @@ impl Rule {
     }
 }
 
-/// Reads a rule that must already be canonical; anything else is refused, not repaired.
+fn push(kind: Kind, target: &str, out: &mut String, host: fn(&str, &mut String) -> Result<(), TargetError>) -> Result<(), TargetError> {
+    let start = out.len();
+    out.push_str(kind.word());
+    out.push(':');
+    let done = match kind {
+        Kind::Domain | Kind::Subtree => host(target, out),
+        Kind::Url => url::push_url(target, out),
+        // A dropped fragment or bare `?` would make a prefix wider than it was written.
+        Kind::Prefix if target.contains('#') || target.ends_with('?') => Err(TargetError::PrefixEnd(quoted(target))),
+        Kind::Prefix => url::push_url(target, out),
+        Kind::Cidr => canonical_cidr(target).map(|range| out.push_str(&range)),
+    };
+    let done = match out.len() - start {
+        octets if done.is_ok() && octets > MAX_RULE => Err(TargetError::TooLong(octets)),
+        _ => done,
+    };
+    if done.is_err() {
+        out.truncate(start);
+    }
+    done
+}
+
+/// Reads a rule that must already be canonical; anything else is refused, not repaired. Public suffixes pass, see
+/// [`Rule::check_suffix`].
 impl FromStr for Rule {
     type Err = TargetError;
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        let _ = text;
-        todo!()
+        let (kind, target) = Kind::split(text).ok_or_else(|| TargetError::Kind(quoted(text)))?;
+        let mut canonical = String::with_capacity(text.len());
+        push(kind, target, &mut canonical, domain::push_host)?;
+        if canonical == text { Ok(Rule(canonical.into_boxed_str())) } else { Err(TargetError::not_canonical(text, &canonical)) }
     }
 }
 
