@@ -229,7 +229,7 @@ impl Spill {
 }
 
 /// A file in `dir` that has no name any more: gone when it is closed, or when the process dies.
-pub(crate) fn unnamed_file(dir: &Path) -> io::Result<File> {
+pub(in crate::store) fn unnamed_file(dir: &Path) -> io::Result<File> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = format!(".spill-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
     let path = dir.join(name);

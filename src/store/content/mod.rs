@@ -17,6 +17,7 @@ use crate::wire::{Root, Tree, bucket_digest, bucket_of};
 use super::StoreError;
 
 pub use base::Base;
+pub(super) use build::unnamed_file;
 pub use build::{BaseWriter, Built};
 pub use lines::{OwnSnapshot, SortedLines};
 use patch::{Overlay, Patch};
