@@ -1,10 +1,14 @@
 //! Why bytes were refused.
 
+use std::io;
+
+use crate::list::ComposeError;
+
 /// Why bytes were refused. The class is always *reject*: keep what is there, ask elsewhere.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// Larger than its limit.
-    #[error("{what} is larger than its limit of {limit} octets")]
+    #[error("{what} is larger than its limit of {limit} octets; ask another address")]
     TooLarge {
         /// Which document.
         what: &'static str,
@@ -21,15 +25,31 @@ pub enum WireError {
         /// What is wrong and what was expected.
         reason: String,
     },
-    /// Not a zstd frame, or a damaged one.
-    #[error("{what} cannot be decompressed: {reason}")]
+    /// Not a zstd frame, a damaged one, or one that wants too much memory.
+    #[error("{what} cannot be decompressed: {reason}; fetch it again or ask another address")]
     Compression {
         /// Which document.
         what: &'static str,
         /// The decoder's words.
         reason: String,
     },
+    /// Two deltas that do not follow each other: another list, or a gap between them.
+    #[error("these deltas cannot be joined: {reason}")]
+    Unrelated {
+        /// What differs.
+        reason: String,
+    },
+    /// Two deltas that follow each other by their headers, but not by their changes.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
     /// Reading or writing failed.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(io::Error),
+}
+
+/// A refusal that had to travel through [`io::Read`] (a bounded decompressor below a snapshot reader) comes out as itself.
+impl From<io::Error> for WireError {
+    fn from(error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(WireError::Io)
+    }
 }

@@ -8,17 +8,18 @@ mod delta;
 mod error;
 mod head;
 mod keyset;
+mod lines;
 mod note;
 mod root;
 mod snapshot;
 
-pub use compress::{compress, decompress};
+pub use compress::{WINDOW_LOG, ZstdReader, ZstdWriter, compress, decompress};
 pub use delta::{Delta, DeltaHeader};
 pub use error::WireError;
 pub use head::{Head, SnapshotRef};
-pub use keyset::{KeySet, ListSelection, RootKey, SigningKeyLine};
-pub use note::{Note, NoteSignature};
-pub use root::{Root, Tree, bits_for, bucket_digest, bucket_of};
+pub use keyset::{KeySet, ListSelection, MAX_THRESHOLD, RootKey, SigningKeyLine, is_key_name};
+pub use note::{MAX_SIGNATURES, Note, NoteSignature};
+pub use root::{Root, Tree, TreeBuilder, bits_for, bucket_digest, bucket_of, keep_bits};
 pub use snapshot::{SnapshotHeader, SnapshotReader, SnapshotWriter};
 
 /// Largest head note, in octets.
