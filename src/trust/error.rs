@@ -145,7 +145,9 @@ pub enum TrustError {
         accepted: Serial,
     },
     /// Two different versions under one serial, both signed.
-    #[error("split view: serial {serial} of list {list} is {found} here and {accepted} there, both signed; report it to the publisher at once")]
+    #[error(
+        "split view: serial {serial} of list {list} is {found} here and {accepted} there, both signed; report it to the publisher at once"
+    )]
     SplitView {
         /// The list.
         list: ListId,

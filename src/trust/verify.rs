@@ -135,13 +135,7 @@ impl Trusted {
         &self.keyset.origin
     }
 
-    fn check_subject(
-        &self,
-        head: &Head,
-        list: &ListId,
-        colour: Option<Colour>,
-        before: Option<&Accepted>,
-    ) -> Result<(), TrustError> {
+    fn check_subject(&self, head: &Head, list: &ListId, colour: Option<Colour>, before: Option<&Accepted>) -> Result<(), TrustError> {
         if head.origin != self.keyset.origin {
             return Err(TrustError::WrongOrigin { expected: self.keyset.origin.clone(), found: head.origin.clone() });
         }

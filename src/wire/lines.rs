@@ -97,10 +97,8 @@ impl<'a> Lines<'a> {
 
 /// A decimal number without sign or leading zeros, at most 2^63-1.
 pub(super) fn number(text: &str) -> Option<u64> {
-    let canonical = !text.is_empty()
-        && text.len() <= 19
-        && text.bytes().all(|c| c.is_ascii_digit())
-        && (text == "0" || !text.starts_with('0'));
+    let canonical =
+        !text.is_empty() && text.len() <= 19 && text.bytes().all(|c| c.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if !canonical {
         return None;
     }

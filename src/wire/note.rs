@@ -58,8 +58,9 @@ impl Note {
             if i == MAX_SIGNATURES {
                 return Err(error(first + i, "more than 16 signature lines"));
             }
-            let signature = parse_line(line)
-                .ok_or_else(|| error(first + i, "not a signature line; expected \"\u{2014} NAME BASE64\" with a key hash and a signature"))?;
+            let signature = parse_line(line).ok_or_else(|| {
+                error(first + i, "not a signature line; expected \"\u{2014} NAME BASE64\" with a key hash and a signature")
+            })?;
             signatures.push(signature);
         }
         Ok(Note { text: text.to_owned(), signatures })
@@ -89,9 +90,5 @@ fn parse_line(line: &str) -> Option<NoteSignature> {
     let named = (1..=255).contains(&name.len()) && !name.contains(|c: char| c.is_whitespace() || c == '+');
     let bytes = STANDARD.decode(base64).ok()?;
     let (key_hash, signature) = bytes.split_first_chunk::<4>()?;
-    (named && !signature.is_empty()).then(|| NoteSignature {
-        name: name.to_owned(),
-        key_hash: *key_hash,
-        signature: signature.to_vec(),
-    })
+    (named && !signature.is_empty()).then(|| NoteSignature { name: name.to_owned(), key_hash: *key_hash, signature: signature.to_vec() })
 }

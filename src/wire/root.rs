@@ -183,3 +183,91 @@ impl TreeBuilder {
         (tree, root)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Section 5 word for word, with nothing shared.
+    fn naive_root(lines: &[String], bits: u8) -> Digest {
+        fn sha(parts: &[&[u8]]) -> Vec<u8> {
+            Sha256::digest(parts.concat()).to_vec()
+        }
+        let mut level: Vec<Vec<u8>> = (0..1_u32 << bits)
+            .map(|b| {
+                let mine = lines.iter().filter(|line| {
+                    let hash = sha(&[line.split('\t').next().unwrap().as_bytes()]);
+                    let number = hash.iter().fold(String::new(), |s, byte| s + &format!("{byte:08b}"));
+                    u32::from_str_radix(&format!("0{}", &number[..usize::from(bits)]), 2).unwrap() == b
+                });
+                sha(&[&[0], mine.map(|line| format!("{line}\n")).collect::<String>().as_bytes()])
+            })
+            .collect();
+        while level.len() > 1 {
+            level = level.chunks(2).map(|pair| sha(&[&[1], &pair[0], &pair[1]])).collect();
+        }
+        Digest(sha(&[&[2, 1, bits], &(lines.len() as u64).to_be_bytes(), &level[0]]).try_into().unwrap())
+    }
+
+    #[test]
+    fn k_follows_the_number_of_entries() {
+        for (entries, k) in [(0, 0), (1, 0), (128, 0), (129, 1), (256, 1), (257, 2), (1_000_000, 13), (134_217_728, 20), (u64::MAX, 20)] {
+            assert_eq!(bits_for(entries), k, "{entries}");
+            assert!(k == 0 || 1 << k <= entries);
+            assert!(entries == u64::MAX || keep_bits(k, entries), "{entries}");
+        }
+        assert!(keep_bits(3, 8) && !keep_bits(3, 7), "2^k must not exceed the entries");
+        assert!(keep_bits(3, 4096) && !keep_bits(3, 4097), "512 a bucket at most");
+        assert!(keep_bits(0, 0) && keep_bits(0, 512) && !keep_bits(0, 513));
+        assert!(!keep_bits(21, u64::MAX / 4));
+    }
+
+    #[test]
+    fn only_powers_of_two_make_a_tree() {
+        let leaf = Digest([3; 32]);
+        for n in [0, 3, 5, 6, 7] {
+            assert!(Tree::new(&vec![leaf; n]).is_none());
+        }
+        let tree = Tree::new(&[leaf; 4]).unwrap();
+        assert_eq!((tree.bits(), tree.buckets(), tree.leaf(3)), (2, 4, leaf));
+        assert_eq!(Tree::from_leaves(&tree.leaves(), 2).unwrap(), tree);
+        for (bytes, bits) in [(128, 1), (127, 2), (129, 2), (0, 0), (32, 21)] {
+            assert!(Tree::from_leaves(&vec![0; bytes], bits).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_root_is_that_of_the_text_of_the_protocol(
+            names in prop::collection::btree_set("[a-z]{1,4}", 0..40), bits in 0_u8..5, attribute in "(\tage=[1-9])?",
+        ) {
+            let lines: Vec<String> = names.iter().map(|n| format!("domain:{n}.example{attribute}")).collect();
+            let mut builder = TreeBuilder::new(bits);
+            lines.iter().for_each(|line| builder.push(line));
+            prop_assert_eq!(builder.finish().1, Root { digest: naive_root(&lines, bits), bits });
+        }
+
+        #[test]
+        fn setting_buckets_gives_the_tree_from_scratch(
+            bits in 0_u8..7, changes in prop::collection::vec((any::<u32>(), any::<[u8; 32]>()), 0..50),
+        ) {
+            let mut leaves = vec![bucket_digest(b""); 1 << bits];
+            let mut tree = Tree::new(&leaves).unwrap();
+            let changes: Vec<(u32, Digest)> = changes.into_iter().map(|(b, d)| (b % (1 << bits), Digest(d))).collect();
+            for (b, digest) in &changes {
+                leaves[*b as usize] = *digest;
+            }
+            tree.set(&changes);
+            prop_assert_eq!(tree, Tree::new(&leaves).unwrap());
+        }
+
+        #[test]
+        fn a_bucket_number_is_a_prefix(rule in "[a-z]{1,9}", bits in 0_u8..=20) {
+            let b = bucket_of(&rule, bits);
+            prop_assert!(b < 1 << bits);
+            prop_assert_eq!(bucket_of(&rule, 20) >> (20 - bits), b);
+        }
+    }
+}
