@@ -63,6 +63,11 @@ impl Base {
         if len < (MAGIC.len() + ROW + FOOTER) as u64 {
             return Err(damaged("too short to be a bucket file".into()));
         }
+        let mut magic = [0; MAGIC.len()];
+        file.read_exact_at(&mut magic, 0)?;
+        if magic != *MAGIC {
+            return Err(damaged("does not begin as a bucket file does".into()));
+        }
         let mut footer = [0; FOOTER];
         file.read_exact_at(&mut footer, len - FOOTER as u64)?;
         if &footer[56..] != END_MAGIC || footer[48] > MAX_BITS {

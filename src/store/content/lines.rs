@@ -3,58 +3,36 @@
 //! The snapshot is one that this process wrote or verified when it took it in; so its lines are not checked for form
 //! again (that costs more than all the rest), but its digest is compared at the end.
 
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, Read};
 
-use sha2::{Digest as _, Sha256};
-
-use crate::list::{Digest, MAX_LINE};
+use crate::list::Digest;
+use crate::wire::{SnapshotReader, WireError};
 
 use super::{Content, patch::rule_of};
 
-fn damaged(reason: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason)
-}
-
 /// The lines of a snapshot of one's own, read as a stream.
-#[derive(Debug)]
-pub struct OwnSnapshot<R> {
-    inner: R,
-    hasher: Sha256,
+pub struct OwnSnapshot<R: Read> {
+    inner: SnapshotReader<R>,
     digest: Digest,
-    line: Vec<u8>,
-    ended: bool,
+    /// Lines still to come.
+    left: u64,
 }
 
-impl<R: BufRead> OwnSnapshot<R> {
-    /// Reads past the header. `inner` gives uncompressed bytes; `digest` is what they must hash to.
+fn as_io(error: WireError) -> io::Error {
+    match error {
+        WireError::Io(e) => e,
+        other => io::Error::new(io::ErrorKind::InvalidData, other),
+    }
+}
+
+impl<R: Read> OwnSnapshot<R> {
+    /// Reads past the header. `inner` gives uncompressed bytes, `size` of them; `digest` is what they must hash to.
     ///
     /// # Errors
     /// Of the reader, or `InvalidData` if there is no header.
-    pub fn new(inner: R, digest: Digest) -> io::Result<Self> {
-        let mut own = OwnSnapshot { inner, hasher: Sha256::new(), digest, line: Vec::with_capacity(256), ended: false };
-        for _ in 0..16 {
-            if !own.read_line()? {
-                break;
-            }
-            if own.line.is_empty() {
-                return Ok(own);
-            }
-        }
-        Err(damaged("the snapshot has no header; it is damaged"))
-    }
-
-    /// Reads one line into `self.line`, without its LF; false at the end.
-    fn read_line(&mut self) -> io::Result<bool> {
-        self.line.clear();
-        let read = self.inner.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut self.line)?;
-        if read == 0 {
-            return Ok(false);
-        }
-        self.hasher.update(&self.line);
-        if self.line.pop() != Some(b'\n') {
-            return Err(damaged("the snapshot does not end with a whole line; it is damaged"));
-        }
-        Ok(true)
+    pub fn new(inner: R, digest: Digest, size: u64) -> io::Result<Self> {
+        let inner = SnapshotReader::new(inner, size).map_err(as_io)?;
+        Ok(OwnSnapshot { left: inner.header().entries, inner, digest })
     }
 
     /// The next entry line, without LF; `None` after the last, when the digest has been compared.
@@ -62,24 +40,23 @@ impl<R: BufRead> OwnSnapshot<R> {
     /// # Errors
     /// Of the reader, or `InvalidData` if the snapshot is not the one of the digest.
     pub fn next_line(&mut self) -> io::Result<Option<&str>> {
-        if self.ended {
-            return Ok(None);
+        if self.left > 0 {
+            self.left -= 1;
+            return self.inner.next_line().map_err(as_io);
         }
-        if self.read_line()? {
-            return std::str::from_utf8(&self.line).map(Some).map_err(|_| damaged("the snapshot is not text; it is damaged"));
-        }
-        self.ended = true;
-        let digest = Digest(self.hasher.clone().finalize().into());
-        if digest != self.digest {
-            return Err(damaged("the snapshot's digest is another; it is damaged"));
+        // The reader refuses more lines than its header states, so this is the end.
+        self.inner.next_line().map_err(as_io)?;
+        let found = self.inner.digest().0;
+        if found != self.digest {
+            let reason = format!("a snapshot that should be {} is {found}; restore it or fetch it again", self.digest);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         Ok(None)
     }
 }
 
 /// A list's lines in order of the rule.
-#[derive(Debug)]
-pub struct SortedLines<'c, R> {
+pub struct SortedLines<'c, R: Read> {
     base: Option<OwnSnapshot<R>>,
     changes: std::iter::Peekable<std::vec::IntoIter<&'c str>>,
     /// A line of the base that was read and must wait for changes that come before it.
@@ -87,7 +64,7 @@ pub struct SortedLines<'c, R> {
     out: String,
 }
 
-impl<'c, R: BufRead> SortedLines<'c, R> {
+impl<'c, R: Read> SortedLines<'c, R> {
     /// The lines of `content`, whose base is of the snapshot `base` (none exactly if `content` has none).
     pub fn new(base: Option<OwnSnapshot<R>>, content: &'c Content) -> Self {
         SortedLines { base, changes: content.changes_since_base().into_iter().peekable(), held: None, out: String::new() }

@@ -195,3 +195,192 @@ impl Content {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::list::{Colour, Serial};
+    use crate::store::RealDisk;
+    use crate::wire::{SnapshotHeader, SnapshotWriter, bits_for};
+
+    /// What a list holds, by rule.
+    type Model = BTreeMap<String, String>;
+
+    fn entry(number: u16, category: u8) -> (String, String) {
+        // Names that are prefixes of each other, so that order by rule and by line must agree.
+        let rule = format!("domain:{}{}.example", "a".repeat(usize::from(number % 5)), number / 5);
+        let line = if category == 0 { rule.clone() } else { format!("{rule}\tcat=c{category}") };
+        (rule, line)
+    }
+
+    fn write_base(dir: &Path, model: &Model, bits: u8) -> (Content, Vec<u8>, Digest) {
+        let path = dir.join("base.buckets");
+        let mut base = BaseWriter::new(bits, dir);
+        let header = SnapshotHeader {
+            origin: "lists.example.org".parse().unwrap(),
+            list: "test".parse().unwrap(),
+            colour: Colour::Black,
+            serial: Serial::FIRST,
+            entries: model.len() as u64,
+        };
+        let mut snapshot = SnapshotWriter::new(Vec::new(), &header).unwrap();
+        for line in model.values() {
+            base.push(line).unwrap();
+            snapshot.push(line).unwrap();
+        }
+        let built = base.finish_at(&RealDisk, &path).unwrap();
+        assert_eq!(Digest::of(std::fs::read(&path).unwrap()), built.digest);
+        let content = Content::open(&path).unwrap();
+        assert_eq!(content.root(), built.root);
+        let (bytes, digest, _) = snapshot.finish().unwrap();
+        (content, bytes, digest)
+    }
+
+    /// The root by the words of the protocol.
+    fn root_from_scratch(model: &Model, bits: u8) -> Root {
+        let mut buckets = vec![String::new(); 1 << bits];
+        for (rule, line) in model {
+            buckets[bucket_of(rule, bits) as usize].push_str(&format!("{line}\n"));
+        }
+        let leaves: Vec<Digest> = buckets.iter().map(|b| bucket_digest(b.as_bytes())).collect();
+        Tree::new(&leaves).unwrap().root(model.len() as u64)
+    }
+
+    fn changes(from: &Model, to: &Model) -> ChangeSet {
+        let mut set = ChangeSet::default();
+        for (rule, line) in to {
+            match from.get(rule) {
+                None => set.push(Change::Add(Entry::trusted(line))).unwrap(),
+                Some(old) if old != line => set.push(Change::Replace(Entry::trusted(line))).unwrap(),
+                Some(_) => {}
+            }
+        }
+        for rule in from.keys().filter(|rule| !to.contains_key(*rule)) {
+            set.push(Change::Remove(Rule::trusted(rule))).unwrap();
+        }
+        set
+    }
+
+    fn assert_is(content: &Content, model: &Model, snapshot: &[u8], digest: Digest) {
+        let bits = content.tree().bits();
+        assert_eq!(content.root(), root_from_scratch(model, bits));
+        assert_eq!(content.recompute().unwrap(), content.root());
+        assert_eq!(content.entries(), model.len() as u64);
+        let base = OwnSnapshot::new(snapshot, digest, snapshot.len() as u64).unwrap();
+        let mut lines = SortedLines::new(Some(base), content);
+        let mut sorted = Vec::new();
+        while let Some(line) = lines.next_line().unwrap() {
+            sorted.push(line.to_owned());
+        }
+        assert_eq!(sorted, model.values().cloned().collect::<Vec<_>>());
+        assert_eq!(content.since_base().len(), content.overlay_len());
+    }
+
+    proptest! {
+        #[test]
+        fn is_what_a_map_would_be(
+            first in proptest::collection::vec((0u16..300, 0u8..3), 0..200),
+            later in proptest::collection::vec(proptest::collection::vec((0u16..300, 0u8..4), 0..30), 0..5),
+            bits in 0u8..9,
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let mut model: Model = first.into_iter().map(|(n, c)| entry(n, c)).collect();
+            let (mut content, snapshot, digest) = write_base(dir.path(), &model, bits);
+            let original = content.clone();
+            let original_model = model.clone();
+            assert_is(&content, &model, &snapshot, digest);
+            for step in later {
+                let mut next = model.clone();
+                for (number, category) in step {
+                    let (rule, line) = entry(number, category);
+                    if category == 3 { next.remove(&rule); } else { next.insert(rule, line); }
+                }
+                content = content.apply(&changes(&model, &next)).unwrap();
+                model = next;
+                assert_is(&content, &model, &snapshot, digest);
+            }
+            for number in 0..300 {
+                let rule = entry(number, 0).0;
+                let found = content.get(&Rule::trusted(&rule)).unwrap();
+                prop_assert_eq!(found.as_ref().map(Entry::line), model.get(&rule).map(String::as_str));
+            }
+            // The version before is untouched by what was applied since.
+            assert_is(&original, &original_model, &snapshot, digest);
+            // Changes back to the base leave no trace.
+            let back = content.apply(&changes(&model, &original_model)).unwrap();
+            prop_assert_eq!(back.overlay_len(), 0);
+            prop_assert_eq!(back.root(), original.root());
+        }
+    }
+
+    #[test]
+    fn applies_strictly_and_stays_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let model: Model = (0..50).map(|n| entry(n, 0)).collect();
+        let (content, ..) = write_base(dir.path(), &model, 3);
+        let one = |change| {
+            let mut set = ChangeSet::default();
+            set.push(change).unwrap();
+            content.apply(&set)
+        };
+        let there = entry(7, 1).1;
+        assert!(matches!(one(Change::Add(Entry::trusted(&there))), Err(ApplyError::Present(_))));
+        assert!(matches!(one(Change::Replace(Entry::trusted("domain:x.example"))), Err(ApplyError::Absent(_))));
+        assert!(matches!(one(Change::Remove(Rule::trusted("domain:x.example"))), Err(ApplyError::Absent(_))));
+        assert_eq!(content.root(), root_from_scratch(&model, 3));
+    }
+
+    #[test]
+    fn begins_empty_without_a_file() {
+        let model: Model = (0..20).map(|n| entry(n, 1)).collect();
+        let content = Content::empty().apply(&changes(&Model::new(), &model)).unwrap();
+        assert_eq!(content.root(), root_from_scratch(&model, 0));
+        assert_eq!(content.entries(), 20);
+        assert!(content.bucket(1).is_err());
+        let mut lines = SortedLines::<&[u8]>::new(None, &content);
+        assert_eq!(lines.next_line().unwrap(), model.values().next().map(String::as_str));
+    }
+
+    #[test]
+    fn a_large_base_spills_and_is_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let model: Model = (0..60_000)
+            .map(|n| {
+                let rule = format!("domain:host{n}.{}.example", "x".repeat(60));
+                (rule.clone(), rule)
+            })
+            .collect();
+        let bits = bits_for(model.len() as u64);
+        let (content, snapshot, digest) = write_base(dir.path(), &model, bits);
+        assert_is(&content, &model, &snapshot, digest);
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["base.buckets"]);
+    }
+
+    #[test]
+    fn damage_is_found_where_it_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let model: Model = (0..300).map(|n| entry(n, 1)).collect();
+        let (content, snapshot, _) = write_base(dir.path(), &model, 2);
+        let path = dir.path().join("base.buckets");
+        let good = std::fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 0x40;
+            std::fs::write(&path, &bad).unwrap();
+            let Ok(opened) = Content::open(&path) else { continue };
+            assert!(opened.recompute().is_err(), "octet {at} of {}", good.len());
+        }
+        std::fs::write(&path, &good[..good.len() - 1]).unwrap();
+        assert!(Content::open(&path).is_err());
+        assert!(OwnSnapshot::new(&snapshot[..], Digest::of("another"), snapshot.len() as u64).is_ok_and(|mut own| {
+            while let Ok(Some(_)) = own.next_line() {}
+            own.next_line().is_err()
+        }));
+        drop(content);
+    }
+}
