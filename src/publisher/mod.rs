@@ -4,8 +4,15 @@
 //! follows the change, not the list. Synchronous: callers on a runtime use its blocking threads.
 
 mod api;
+mod error;
+mod guards;
+mod options;
+mod protect;
 
 pub use api::{
     ChangeRequest, CheckReport, ImportMode, ImportReport, ListPatch, ListView, LogPage, NewList, PublishReport, PublishRequest, PutEntry,
     Refusal, StagedView,
 };
+pub use error::{Class, PublishError};
+pub use options::PublisherOptions;
+pub use protect::{Protected, ProtectedError};

@@ -1,0 +1,117 @@
+//! The protected set: names that no black list may block, however urgent it seems to somebody.
+//!
+//! A black list may hold no rule that blocks a protected name as a whole: not `domain:` of it, not `subtree:` of it or
+//! of a name above it, not `prefix:` of all of it. Parts of it (one URL, a path, a name below) can be blocked. There is
+//! no way to force it; who means it takes the name out of the set first, which is a visible act.
+
+use std::collections::HashSet;
+
+use crate::list::{Kind, TargetError, canonical_domain};
+
+/// A line of the protected set that is no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("protected set, line {line}: {source}")]
+pub struct ProtectedError {
+    /// Line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub source: TargetError,
+}
+
+/// Names that may never be blocked.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Protected {
+    names: HashSet<Box<str>>,
+    /// The names and all names above them.
+    above: HashSet<Box<str>>,
+}
+
+impl Protected {
+    /// Reads one name a line; `#` begins a comment; empty lines are passed over.
+    ///
+    /// # Errors
+    /// [`ProtectedError`] names the first line that is no name.
+    pub fn parse(text: &str) -> Result<Protected, ProtectedError> {
+        let mut set = Protected::default();
+        for (at, line) in text.lines().enumerate() {
+            let name = line.split('#').next().unwrap_or("").trim();
+            if name.is_empty() {
+                continue;
+            }
+            match canonical_domain(name) {
+                Ok(name) => set.insert(&name),
+                // No rule for a public suffix exists, but naming one here is not wrong.
+                Err(TargetError::PublicSuffix(_)) => set.insert(&name.to_ascii_lowercase()),
+                Err(source) => return Err(ProtectedError { line: at + 1, source }),
+            }
+        }
+        Ok(set)
+    }
+
+    fn insert(&mut self, name: &str) {
+        self.names.insert(name.into());
+        let mut rest = name;
+        loop {
+            self.above.insert(rest.into());
+            match rest.split_once('.') {
+                Some((_, parent)) => rest = parent,
+                None => break,
+            }
+        }
+    }
+
+    /// How many names.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Whether a black list with this rule would block a protected name.
+    pub fn forbids(&self, rule: &str) -> bool {
+        let Some((kind, target)) = Kind::split(rule) else { return false };
+        match kind {
+            Kind::Domain => self.names.contains(target),
+            Kind::Subtree => self.above.contains(target),
+            Kind::Prefix => target.strip_suffix('/').is_some_and(|host| self.names.contains(host)),
+            Kind::Url | Kind::Cidr => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forbids_what_would_block_a_protected_name_and_nothing_else() {
+        let set = Protected::parse("# ours\nwww.wikipedia.example  # the encyclopaedia\n\nBank.example.\n").unwrap();
+        assert_eq!(set.len(), 2);
+        for (rule, forbidden) in [
+            ("domain:www.wikipedia.example", true),
+            ("domain:wikipedia.example", false),
+            ("subtree:www.wikipedia.example", true),
+            ("subtree:wikipedia.example", true),
+            ("subtree:upload.wikipedia.example", false),
+            ("subtree:m.www.wikipedia.example", false),
+            ("prefix:bank.example/", true),
+            ("prefix:bank.example/fraud/", false),
+            ("prefix:bank.example:8443/", false),
+            ("prefix:notbank.example/", false),
+            ("url:bank.example/", false),
+            ("domain:bank.example", true),
+            ("domain:notbank.example", false),
+            ("cidr:192.0.2.0/24", false),
+        ] {
+            assert_eq!(set.forbids(rule), forbidden, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_name_is_refused_with_its_place() {
+        assert_eq!(Protected::parse("good.example\nnot a name\n").unwrap_err().line, 2);
+    }
+}
