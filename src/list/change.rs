@@ -139,3 +139,44 @@ impl IntoIterator for ChangeSet {
         self.0.into_values()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(category: &str) -> Entry {
+        format!("domain:a.example\tcat={category}").parse().expect("an entry")
+    }
+
+    #[test]
+    fn composition_is_the_table_of_section_7() {
+        let rule = || entry("x").rule();
+        let (a, b) = (entry("a"), entry("b"));
+        let table = [
+            (Change::Add(a.clone()), Change::Replace(b.clone()), Some(Change::Add(b.clone()))),
+            (Change::Add(a.clone()), Change::Remove(rule()), None),
+            (Change::Replace(a.clone()), Change::Replace(b.clone()), Some(Change::Replace(b.clone()))),
+            (Change::Replace(a.clone()), Change::Remove(rule()), Some(Change::Remove(rule()))),
+            (Change::Remove(rule()), Change::Add(b.clone()), Some(Change::Replace(b.clone()))),
+        ];
+        for (first, second, composed) in table {
+            let mut set = ChangeSet::default();
+            set.push(first).expect("the first");
+            set.push(second).expect("composes");
+            assert_eq!(set.iter().next(), composed.as_ref());
+        }
+        let wrong = [
+            (Change::Add(a.clone()), Change::Add(b.clone())),
+            (Change::Replace(a), Change::Add(b.clone())),
+            (Change::Remove(rule()), Change::Replace(b)),
+            (Change::Remove(rule()), Change::Remove(rule())),
+        ];
+        for (first, second) in wrong {
+            let mut set = ChangeSet::default();
+            set.push(first.clone()).expect("the first");
+            let error = set.push(second.clone()).expect_err("cannot follow");
+            assert_eq!((error.first, error.second), (first.sign(), second.sign()));
+            assert_eq!(set.into_iter().collect::<Vec<_>>(), [first], "the set is as it was");
+        }
+    }
+}

@@ -86,3 +86,56 @@ fn version6(text: &str, address: Ipv6Addr, length: u8) -> Result<String, TargetE
     }
     Ok(format!("{address}/{length}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_ranges() {
+        for (text, canonical) in [
+            ("192.0.2.1", "192.0.2.1/32"),
+            ("192.0.2.0/24", "192.0.2.0/24"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("2001:DB8:0:0:0:0:0:1", "2001:db8::1/128"),
+            ("[2001:db8::1]", "2001:db8::1/128"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::ffff:192.0.2.1", "192.0.2.1/32"),
+            ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+            ("::1.2.3.4", "::102:304/128"),
+        ] {
+            assert_eq!(canonical_cidr(text).as_deref(), Ok(canonical), "{text}");
+            assert_eq!(canonical_cidr(canonical).as_deref(), Ok(canonical), "{text}, again");
+        }
+    }
+
+    #[test]
+    fn nothing_is_cut_off_or_guessed() {
+        type Check = fn(&TargetError) -> bool;
+        let table: [(&str, Check); 16] = [
+            ("", |e| *e == TargetError::Empty),
+            (
+                "192.0.2.1/24",
+                |e| matches!(e, TargetError::HostBits { network, address, .. } if network == "192.0.2.0/24" && address == "192.0.2.1/32"),
+            ),
+            ("2001:db8::1/32", |e| matches!(e, TargetError::HostBits { network, .. } if network == "2001:db8::/32")),
+            ("0.0.0.0/0", |e| matches!(e, TargetError::RangeTooWide { shortest: 8, .. })),
+            ("::/0", |e| matches!(e, TargetError::RangeTooWide { shortest: 16, .. })),
+            ("::ffff:0.0.0.0/96", |e| matches!(e, TargetError::RangeTooWide { shortest: 8, .. })),
+            ("192.0.2.0/33", |e| matches!(e, TargetError::Range(_))),
+            ("2001:db8::/129", |e| matches!(e, TargetError::Range(_))),
+            ("192.0.2.0/024", |e| matches!(e, TargetError::Range(_))),
+            ("192.0.2.0/+24", |e| matches!(e, TargetError::Range(_))),
+            ("192.0.2.0/", |e| matches!(e, TargetError::Range(_))),
+            ("192.0.2.0/24/8", |e| matches!(e, TargetError::Range(_))),
+            ("fe80::1%lo0", |e| matches!(e, TargetError::Range(_))),
+            ("192.0.2", |e| matches!(e, TargetError::NotCanonical { .. })),
+            ("0300.0250.0.1", |e| matches!(e, TargetError::NotCanonical { canonical, .. } if canonical.starts_with("192.168.0.1/32"))),
+            ("example.com", |e| matches!(e, TargetError::Range(_))),
+        ];
+        for (text, check) in table {
+            let error = canonical_cidr(text).expect_err(text);
+            assert!(check(&error), "{text}: {error:?}");
+        }
+    }
+}

@@ -243,3 +243,71 @@ impl fmt::Debug for Entry {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Attributes {
+        Attributes {
+            categories: vec!["dating".parse().expect("code"), "adult".parse().expect("code"), "adult".parse().expect("code")],
+            reference: Some("Ab_-12345".to_owned()),
+            age: Some(18),
+            action: Some(Action::Warn),
+            reason: Some("court.order".parse().expect("code")),
+            expires: Some("2027-01-31".parse().expect("date")),
+        }
+    }
+
+    #[test]
+    fn attributes_stand_in_one_order() {
+        let entry = Entry::new(&"domain:a.example".parse().expect("rule"), &full()).expect("entry");
+        let line = "domain:a.example\tcat=adult,dating\tref=Ab_-12345\tage=18\tact=warn\trsn=court.order\texp=2027-01-31";
+        assert_eq!(entry.line(), line);
+        assert_eq!(entry.rule_str(), "domain:a.example");
+        assert_eq!(line.parse(), Ok(entry.clone()));
+        let read = entry.attributes();
+        assert_eq!(read.categories.len(), 2);
+        assert_eq!(Entry::new(&entry.rule(), &read), Ok(entry));
+        assert!(Attributes::default().is_empty());
+    }
+
+    #[test]
+    fn reading_is_strict() {
+        type Check = fn(&EntryError) -> bool;
+        let table: [(&str, Check); 17] = [
+            ("cat=", |e| matches!(e, EntryError::Value { key: "cat", .. })),
+            ("cat=b,a", |e| matches!(e, EntryError::CategoryOrder(_))),
+            ("cat=a,a", |e| matches!(e, EntryError::CategoryOrder(_))),
+            ("cat=A", |e| matches!(e, EntryError::Value { key: "cat", .. })),
+            ("cat=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", |e| *e == EntryError::Categories(17)),
+            ("ref=short", |e| matches!(e, EntryError::Value { key: "ref", .. })),
+            ("ref=has space in it", |e| matches!(e, EntryError::Value { key: "ref", .. })),
+            ("age=0", |e| matches!(e, EntryError::Value { key: "age", .. })),
+            ("age=22", |e| matches!(e, EntryError::Value { key: "age", .. })),
+            ("age=018", |e| matches!(e, EntryError::Value { key: "age", .. })),
+            ("act=deny", |e| matches!(e, EntryError::Value { key: "act", .. })),
+            ("exp=2027-02-30", |e| matches!(e, EntryError::Value { key: "exp", .. })),
+            ("age=18\tcat=a", |e| matches!(e, EntryError::Order(_))),
+            ("cat=a\tcat=b", |e| matches!(e, EntryError::Order(_))),
+            ("note=x", |e| matches!(e, EntryError::Key(_))),
+            ("", |e| matches!(e, EntryError::Key(_))),
+            ("cat=a\t", |e| matches!(e, EntryError::Key(_))),
+        ];
+        for (attributes, check) in table {
+            let error = format!("domain:a.example\t{attributes}").parse::<Entry>().expect_err(attributes);
+            assert!(check(&error), "{attributes}: {error:?}");
+            assert!(error.reason_and_hint().1.starts_with("write "), "{error}");
+        }
+    }
+
+    #[test]
+    fn ranges_and_length_hold_when_making() {
+        let rule = "domain:a.example".parse().expect("rule");
+        let make = |attributes: Attributes| Entry::new(&rule, &attributes);
+        assert!(make(Attributes { age: Some(22), ..Attributes::default() }).is_err());
+        assert!(make(Attributes { reference: Some("short".to_owned()), ..Attributes::default() }).is_err());
+        let long = format!("domain:a.example\tref={}", "x".repeat(MAX_LINE));
+        assert!(matches!(long.parse::<Entry>(), Err(EntryError::TooLong(_))));
+    }
+}

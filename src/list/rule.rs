@@ -177,3 +177,83 @@ impl<'de> Deserialize<'de> for Rule {
         String::deserialize(d)?.parse().map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_write_becomes_an_exact_rule() {
+        for (text, rule) in [
+            ("Example.com", "domain:example.com"),
+            ("subtree:Example.com", "subtree:example.com"),
+            ("https://example.com/a/../b", "url:example.com/b"),
+            ("example.com/", "url:example.com/"),
+            ("prefix:example.com/a", "prefix:example.com/a"),
+            ("192.0.2.1", "cidr:192.0.2.1/32"),
+            ("2001:db8::/32", "cidr:2001:db8::/32"),
+        ] {
+            let made = Rule::interpret(text).expect(text);
+            assert_eq!(made.as_str(), rule);
+            assert_eq!(rule.parse(), Ok(made.clone()), "its text reads back");
+            assert_eq!(format!("{}:{}", made.kind().word(), made.target()), rule);
+        }
+        assert!(matches!(Rule::interpret("192.0.2.1/24"), Err(TargetError::HostBits { .. })));
+        assert!(matches!(Rule::interpret("example.com:443"), Err(TargetError::Port(_))));
+        assert!(matches!(Rule::interpret("*.example.com"), Err(TargetError::Wildcard { .. })));
+    }
+
+    #[test]
+    fn reading_is_strict() {
+        for text in [
+            "domain:Example.com",
+            "domain:example.com.",
+            "url:example.com",
+            "cidr:192.0.2.1",
+            "url:https://example.com/",
+            "prefix:a.example/%61",
+        ] {
+            assert!(matches!(text.parse::<Rule>(), Err(TargetError::NotCanonical { .. })), "{text}");
+        }
+        for text in ["", "example.com", "host:example.com", "Domain:example.com", "domain"] {
+            assert!(matches!(text.parse::<Rule>(), Err(TargetError::Kind(_))), "{text}");
+        }
+        let suffix: Rule = "subtree:co.uk".parse().expect("the form allows it");
+        assert!(matches!(suffix.check_suffix(), Err(TargetError::PublicSuffix(_))));
+        assert!(matches!(Rule::new(Kind::Subtree, "co.uk"), Err(TargetError::PublicSuffix(_))));
+    }
+
+    #[test]
+    fn a_prefix_never_grows() {
+        for text in ["example.com/a?", "example.com/a#b", "example.com/a?x=1#b"] {
+            assert!(matches!(Rule::new(Kind::Prefix, text), Err(TargetError::PrefixEnd(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_has_at_most_2048_octets() {
+        let rule = Rule::new(Kind::Url, &format!("a.example/{}", "p".repeat(MAX_RULE - 14))).expect("just fits");
+        assert_eq!(rule.as_str().len(), MAX_RULE);
+        assert_eq!(Rule::new(Kind::Url, &format!("a.example/{}", "p".repeat(MAX_RULE - 13))), Err(TargetError::TooLong(2049)));
+    }
+
+    #[test]
+    fn every_message_says_what_to_do() {
+        for text in [
+            "",
+            "domain:",
+            "domain:.",
+            "domain:com",
+            "domain:co.uk",
+            "domain:a; b.example",
+            "url:ftp://x/",
+            "cidr:x",
+            "cidr:0.0.0.0/0",
+            "x",
+        ] {
+            let error = Rule::interpret(text).expect_err(text);
+            let (reason, hint) = error.reason_and_hint();
+            assert!(hint.starts_with("write "), "{text}: {reason} / {hint}");
+        }
+    }
+}

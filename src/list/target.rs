@@ -8,7 +8,7 @@ use super::{MAX_LINE, MAX_RULE, ids::quoted};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// Nothing there.
-    #[error("empty target; an empty rule would match everything, write a host, a URL or an address range")]
+    #[error("nothing there, and an empty rule would match everything; write a host, a URL or an address range")]
     Empty,
     /// Only the root of the name space.
     #[error("the root matches every name; write the host that is meant")]

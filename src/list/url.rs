@@ -131,3 +131,79 @@ fn push_hex(octet: u8, out: &mut String) {
     out.push(char::from(HEX[usize::from(octet >> 4)]));
     out.push(char::from(HEX[usize::from(octet & 15)]));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_come_to_one_text() {
+        for (text, canonical) in [
+            ("http://example.com", "example.com/"),
+            ("HTTP://EXAMPLE.com:80/", "example.com/"),
+            ("https://example.com:443/", "example.com/"),
+            ("http://example.com:443/", "example.com/"),
+            ("example.com:8080", "example.com:8080/"),
+            ("https://example.com/a/b/../c", "example.com/a/c"),
+            ("https://example.com/a/%2e%2E/c", "example.com/c"),
+            ("https://example.com/a/%2ehidden", "example.com/a/.hidden"),
+            ("https://example.com/%61/c", "example.com/a/c"),
+            ("https://example.com/a%2fc", "example.com/a%2Fc"),
+            ("https://example.com/a/c?", "example.com/a/c"),
+            ("https://example.com/a/c?#f", "example.com/a/c"),
+            ("https://example.com/a?x=%7e&y=%c3%bc", "example.com/a?x=~&y=%C3%BC"),
+            ("https://example.com//a//c", "example.com//a//c"),
+            ("https://example.com\\a\\c", "example.com/a/c"),
+            ("https://user:pass@example.com/a", "example.com/a"),
+            ("https://example.com@evil.example/a", "evil.example/a"),
+            ("http://bücher.example/ü?q=ü", "xn--bcher-kva.example/%C3%BC?q=%C3%BC"),
+            ("http://example.com./trailing-dot", "example.com/trailing-dot"),
+            ("http://exa%6Dple.com/", "example.com/"),
+            ("http://example.com/with space", "example.com/with%20space"),
+            ("http://example.com/100%", "example.com/100%25"),
+            ("http://example.com/%%32%65%%32%65/", "example.com/%252e%252e/"),
+            ("http://0x7f.1/", "127.0.0.1/"),
+            ("http://[::ffff:7f00:1]:8080/x", "[::ffff:7f00:1]:8080/x"),
+            ("http://[2001:DB8:0:0::1]/", "[2001:db8::1]/"),
+            ("github.io/x/", "github.io/x/"),
+            ("a.example/b@c", "a.example/b@c"),
+            ("a.example/http://b.example/", "a.example/http://b.example/"),
+        ] {
+            let once = canonical_url(text);
+            assert_eq!(once.as_deref(), Ok(canonical), "{text}");
+            assert_eq!(canonical_url(canonical).as_deref(), Ok(canonical), "{text}, again");
+        }
+    }
+
+    #[test]
+    fn what_is_no_web_url_is_refused() {
+        type Check = fn(&TargetError) -> bool;
+        let table: [(&str, Check); 21] = [
+            ("", |e| *e == TargetError::Empty),
+            ("http://", |e| matches!(e, TargetError::NoHost(_))),
+            ("http:///no-host", |e| matches!(e, TargetError::NoHost(_))),
+            ("/only/path", |e| matches!(e, TargetError::NoHost(_))),
+            ("//scheme-relative.example/x", |e| matches!(e, TargetError::NoHost(_))),
+            ("://x.example/", |e| matches!(e, TargetError::NoHost(_))),
+            ("ftp://example.com/file", |e| matches!(e, TargetError::Scheme(_))),
+            ("data:text/html,hi", |e| matches!(e, TargetError::UrlSyntax { .. })),
+            ("javascript:alert(1)", |e| matches!(e, TargetError::UrlSyntax { .. })),
+            ("mailto:a@example.com", |e| matches!(e, TargetError::UrlSyntax { .. })),
+            ("a@example.com", |e| matches!(e, TargetError::UrlSyntax { .. })),
+            ("http:example.com/", |e| matches!(e, TargetError::UrlSyntax { .. })),
+            ("http://example.com:99999/", |e| matches!(e, TargetError::UrlSyntax { .. })),
+            ("http://ex ample.com/", |e| matches!(e, TargetError::UrlSyntax { .. })),
+            ("http://com/", |e| matches!(e, TargetError::SingleLabel(_))),
+            ("http://*.example.com/", |e| matches!(e, TargetError::Wildcard { .. })),
+            ("http://a..b/", |e| matches!(e, TargetError::EmptyLabel(_))),
+            ("http://example.com/tab\there", |e| matches!(e, TargetError::Control(_))),
+            ("http://example.com/nul\0", |e| matches!(e, TargetError::Control(_))),
+            (" example.com/", |e| matches!(e, TargetError::Control(_))),
+            ("http://example.com/ ", |e| matches!(e, TargetError::Control(_))),
+        ];
+        for (text, check) in table {
+            let error = canonical_url(text).expect_err(text);
+            assert!(check(&error), "{text}: {error:?}");
+        }
+    }
+}
