@@ -1,2 +1,3 @@
 //! The one integration binary.
 mod layers;
+mod lists;
