@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `bwld`. Everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    bwld::cmd::main()
+}

@@ -1,3 +1,3 @@
 //! The one integration binary.
+mod config;
 mod layers;
-mod lists;

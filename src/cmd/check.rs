@@ -1,0 +1,13 @@
+//! `bwld check`.
+
+use std::path::Path;
+
+/// What `bwld check` takes.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  bwld check")]
+pub struct Args {}
+
+/// Runs it.
+pub async fn run(_args: Args, _config: Option<&Path>) -> anyhow::Result<()> {
+    anyhow::bail!("not built yet")
+}

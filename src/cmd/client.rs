@@ -1,0 +1,263 @@
+//! The operator's side of `/v1/admin`: one writer exists, the daemon, and the shell talks to it.
+//!
+//! Guarantees: the token goes to the named server and nowhere else (no proxy, no redirect); an answer is bounded; a
+//! refusal is shown with every reason the server gave.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use reqwest::{Method, Response, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
+use url::Url;
+
+use crate::list::ListId;
+use crate::publisher::Refusal;
+
+use super::config::{KEYS, Loaded, Override, Source};
+use super::{exit::Ended, files, out};
+
+/// Largest answer that is held in memory, in octets. Exports are streamed and have no limit.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Where the daemon is and who asks.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Connect {
+    /// Address of the daemon [default: $BWLD_SERVER, the configuration, http://127.0.0.1:7080]
+    #[arg(long, value_name = "URL", help_heading = "Daemon")]
+    pub server: Option<String>,
+    /// File with the operator's token [default: $BWLD_TOKEN_FILE, the configuration, operator.token in the data folder]
+    #[arg(long, value_name = "FILE", help_heading = "Daemon")]
+    pub token_file: Option<String>,
+    /// The publisher's data folder, to find token and address [default: $BWLD_DATA, ./bwld-data]
+    #[arg(long, value_name = "DIR", help_heading = "Daemon")]
+    pub data: Option<String>,
+}
+
+impl Connect {
+    fn overrides(&self) -> Vec<Override> {
+        let mut all = Vec::new();
+        let mut push = |option, key, text: &Option<String>| all.extend(text.clone().map(|t| (option, key, t)));
+        push("--server", "client.server", &self.server);
+        push("--token-file", "client.token_file", &self.token_file);
+        push("--data", "serve.data", &self.data);
+        all
+    }
+
+    /// Opens the way to the daemon. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// Of the configuration, or when there is no token.
+    pub fn open(&self, config: Option<&Path>) -> anyhow::Result<Api> {
+        self.connect(config, true)
+    }
+
+    /// The same without a token, for what everybody may ask.
+    ///
+    /// # Errors
+    /// Of the configuration.
+    pub fn open_public(&self, config: Option<&Path>) -> anyhow::Result<Api> {
+        self.connect(config, false)
+    }
+
+    fn connect(&self, config: Option<&Path>, operator: bool) -> anyhow::Result<Api> {
+        let loaded = Loaded::load(config, &self.overrides())?;
+        let settings = loaded.config();
+        let data = PathBuf::from(&settings.serve.data);
+        let file = match settings.client.token_file.as_str() {
+            "" => data.join(files::TOKEN),
+            named => named.into(),
+        };
+        // A daemon of this very data folder says where it listens; that is better than a guess.
+        let address = is_default(&loaded, "client.server").then(|| std::fs::read_to_string(data.join(files::ADDRESS)).ok()).flatten();
+        let server = address.map_or(settings.client.server, |a| a.trim().to_owned());
+        Api::new(&server, operator.then_some(file.as_path()), Duration::from_secs(settings.client.timeout))
+    }
+}
+
+fn is_default(loaded: &Loaded, path: &str) -> bool {
+    KEYS.iter().zip(loaded.values()).any(|(key, (_, source))| key.path() == path && *source == Source::Default)
+}
+
+/// What the server says when it refuses (RFC 9457, with `code` and `refusals`).
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Problem {
+    title: String,
+    detail: String,
+    code: String,
+    refusals: Vec<Refusal>,
+}
+
+/// A refusal by the daemon.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// HTTP status.
+    pub status: u16,
+    /// The server's code, as `not-found`.
+    pub code: String,
+    /// Title, detail and refusals as lines.
+    pub message: String,
+}
+
+/// A way to the daemon.
+#[derive(Debug, Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<zeroize::Zeroizing<String>>,
+    timeout: Duration,
+}
+
+impl Api {
+    /// A way to the daemon at `server`; without a token file only what is public can be asked.
+    ///
+    /// # Errors
+    /// A wrong address, or an unreadable token.
+    pub fn new(server: &str, token_file: Option<&Path>, timeout: Duration) -> anyhow::Result<Api> {
+        let base = Url::parse(&format!("{}/", server.trim_end_matches('/')))
+            .map_err(|e| Ended::Usage(format!("{server} is not an address ({e}); expected http://HOST:PORT")))?;
+        let token = token_file.map(read_token).transpose()?;
+        super::tls();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("bwld/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .build()
+            .context("setting up the HTTP client")?;
+        Ok(Api { http, base, token, timeout })
+    }
+
+    /// The server's address.
+    pub fn server(&self) -> &Url {
+        &self.base
+    }
+
+    /// GET, read as JSON.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.json(self.request(Method::GET, path)?.timeout(self.timeout)).await
+    }
+
+    /// GET, read as text.
+    pub async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let response = self.send(self.request(Method::GET, path)?.timeout(self.timeout)).await?;
+        String::from_utf8(bounded(response).await?).context("the server's answer is not text")
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.send(self.request(Method::DELETE, path)?.timeout(self.timeout)).await.map(|_| ())
+    }
+
+    /// Sends JSON by `method` (POST or PATCH) and reads JSON. Publishing a large list takes its time: there is no time limit.
+    pub async fn send_json<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        self.json(self.request(method, path)?.json(body)).await
+    }
+
+    /// Sends a body as it is and reads JSON; no time limit.
+    pub async fn send_body<T: DeserializeOwned>(&self, path: &str, body: reqwest::Body) -> anyhow::Result<T> {
+        self.json(self.request(Method::POST, path)?.header("content-type", "text/plain").body(body)).await
+    }
+
+    /// GET as a stream.
+    pub async fn stream(&self, path: &str) -> anyhow::Result<Response> {
+        self.send(self.request(Method::GET, path)?).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> anyhow::Result<reqwest::RequestBuilder> {
+        let url = self.base.join(path).with_context(|| format!("{path} is no path"))?;
+        let request = self.http.request(method, url);
+        Ok(match &self.token {
+            Some(token) => request.bearer_auth(token.as_str()),
+            None => request,
+        })
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
+        let response = self.send(request).await?;
+        let bytes = bounded(response).await?;
+        // 204 and an empty body are `null`.
+        let bytes = if bytes.is_empty() { b"null".to_vec() } else { bytes };
+        serde_json::from_slice(&bytes).context("the server's answer is not understood; is it a bwld of another version?")
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Response> {
+        let response = request.send().await.map_err(|e| self.unreachable(e))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.refused(response).await)
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> anyhow::Error {
+        let hint = if error.is_connect() {
+            "; start one with `bwld serve`, or name another with --server"
+        } else if error.is_timeout() {
+            "; it may be busy: try again, or raise client.timeout"
+        } else {
+            ""
+        };
+        let error = error.without_url();
+        anyhow::Error::new(error).context(format!("no answer from the daemon at {}{hint}", self.base))
+    }
+
+    async fn refused(&self, response: Response) -> anyhow::Error {
+        let status = response.status();
+        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
+            let message = format!("{} does not accept this operator's token; name the right file with --token-file", self.base);
+            return Refused { status: status.as_u16(), code: "unauthorized".into(), message }.into();
+        }
+        let problem: Problem = match bounded(response).await {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Err(_) => Problem::default(),
+        };
+        let mut message = match (problem.title.as_str(), problem.detail.as_str()) {
+            ("", "") => format!("the server answered {status}"),
+            (title, "") => title.to_owned(),
+            ("", detail) => detail.to_owned(),
+            (title, detail) if detail.contains(title) => detail.to_owned(),
+            (title, detail) => format!("{title}: {detail}"),
+        };
+        for refusal in &problem.refusals {
+            message.push_str(&format!("\n  {}", refusal_text(refusal)));
+        }
+        Refused { status: status.as_u16(), code: problem.code, message: message.lines().map(out::visible).collect::<Vec<_>>().join("\n") }
+            .into()
+    }
+}
+
+/// A refusal as one line, with its hint on a second one.
+pub fn refusal_text(refusal: &Refusal) -> String {
+    let text = if refusal.text.is_empty() { String::new() } else { format!(" \"{}\"", out::visible(&refusal.text)) };
+    let hint = if refusal.hint.is_empty() { String::new() } else { format!("\n      {}", refusal.hint) };
+    format!("{}{text}: {}{hint}", refusal.place, refusal.reason)
+}
+
+/// Path of a list's admin resource.
+pub fn list_path(list: &ListId, rest: &str) -> String {
+    format!("v1/admin/lists/{list}{rest}")
+}
+
+async fn bounded(mut response: Response) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.context("the server's answer broke off")? {
+        if bytes.len() + chunk.len() > MAX_ANSWER {
+            bail!("the server's answer is larger than {MAX_ANSWER} octets");
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn read_token(file: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
+    let token = files::read_secret(file, 256).with_context(|| {
+        format!("reading the operator's token {}; `bwld serve` makes it at its first start, --token-file names another", file.display())
+    })?;
+    let token = zeroize::Zeroizing::new(token.trim().to_owned());
+    if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        bail!("{} holds no token", file.display());
+    }
+    Ok(token)
+}

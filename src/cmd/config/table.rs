@@ -1,0 +1,192 @@
+//! The one table of settings: section, key, kind with range, default, meaning. Structs, the commented example,
+//! `config show` and every check are made from it.
+
+use super::kinds::{Kind, LEVELS, Value, address, any, fingerprint, list_choice, origin, some, url};
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// The section.
+    pub section: &'static str,
+    /// The name within it.
+    pub name: &'static str,
+    /// What it means, one line each.
+    pub docs: &'static [&'static str],
+    /// What it holds.
+    pub kind: Kind,
+    /// What it holds when nobody says otherwise.
+    pub default: fn() -> Value,
+}
+
+impl Key {
+    /// `section.name`.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+
+    /// The environment variable that overrides it.
+    pub fn variable(&self) -> String {
+        format!("BWLD_{}_{}", self.section, self.name).to_ascii_uppercase()
+    }
+}
+
+macro_rules! rust_type {
+    (Bool) => { bool };
+    (Integer) => { u64 };
+    (Choice) => { String };
+    (Text) => { String };
+    (Texts) => { Vec<String> };
+}
+
+macro_rules! value_of {
+    (Bool, $v:expr) => {
+        Value::Bool($v)
+    };
+    (Integer, $v:expr) => {
+        Value::Integer($v)
+    };
+    (Choice, $v:expr) => {
+        Value::Text(String::from($v))
+    };
+    (Text, $v:expr) => {
+        Value::Text(String::from($v))
+    };
+    (Texts, $v:expr) => {
+        Value::Texts({
+            let texts: &[&str] = &$v;
+            texts.iter().map(|t| String::from(*t)).collect()
+        })
+    };
+}
+
+macro_rules! take {
+    (Bool, $v:expr) => {
+        if let Value::Bool(v) = $v { v } else { unreachable!("checked against its kind") }
+    };
+    (Integer, $v:expr) => {
+        if let Value::Integer(v) = $v { v } else { unreachable!("checked against its kind") }
+    };
+    (Choice, $v:expr) => {
+        take!(Text, $v)
+    };
+    (Text, $v:expr) => {
+        if let Value::Text(v) = $v { v } else { unreachable!("checked against its kind") }
+    };
+    (Texts, $v:expr) => {
+        if let Value::Texts(v) = $v { v } else { unreachable!("checked against its kind") }
+    };
+}
+
+macro_rules! settings {
+    ($( $(#[doc = $sdoc:literal])* $section:ident: $Section:ident {
+        $( $(#[doc = $doc:literal])* $key:ident: $kind:ident $(($($arg:expr),*))? = $default:expr; )*
+    } )*) => {
+        $(
+            $(#[doc = $sdoc])*
+            #[derive(Clone, Debug)]
+            pub struct $Section { $( $(#[doc = $doc])* pub $key: rust_type!($kind), )* }
+        )*
+
+        /// All that is in force.
+        #[derive(Clone, Debug)]
+        pub struct Config { $( $(#[doc = $sdoc])* pub $section: $Section, )* }
+
+        /// Sections in the order of the example, each with its meaning.
+        pub const SECTIONS: &[(&str, &[&str])] = &[ $( (stringify!($section), &[$($sdoc),*]), )* ];
+
+        /// All keys in the order of the example.
+        pub const KEYS: &[Key] = &[ $( $( Key {
+            section: stringify!($section),
+            name: stringify!($key),
+            docs: &[$($doc),*],
+            kind: Kind::$kind $(($($arg),*))?,
+            default: || value_of!($kind, $default),
+        }, )* )* ];
+
+        impl Config {
+            /// From values in the order of [`KEYS`], each checked against its kind.
+            pub(super) fn from_values(values: impl IntoIterator<Item = Value>) -> Config {
+                let mut values = values.into_iter();
+                Config { $( $section: $Section { $(
+                    $key: take!($kind, values.next().expect("one value for each key")),
+                )* }, )* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// The publisher's daemon, `bwld serve`.
+    serve: Serve {
+        /// Folder that holds everything the publisher must not lose. Also $BWLD_DATA, and --data.
+        data: Text(some) = "./bwld-data";
+        /// Address and port to listen on. Port 0 takes a free one and writes it to DATA/address.
+        /// Put a TLS proxy in front before you listen on anything but loopback: the operator's token travels here.
+        listen: Text(address) = "127.0.0.1:7080";
+        /// The publisher's name: a lower-case host name that stands in everything it signs. Fixed once the first
+        /// key set has been made.
+        origin: Text(origin) = "bwld.localhost";
+        /// Threads that serve requests.
+        workers: Integer(1, 64) = 2;
+        /// Take in and publish the lists that come with this program, when the data folder does not know them.
+        shipped_lists: Bool = true;
+        /// How many connections at most; further ones wait.
+        max_connections: Integer(16, 1_000_000) = 4096;
+        /// Seconds a shutdown waits for requests in progress.
+        shutdown_seconds: Integer(1, 300) = 10;
+    }
+
+    /// What the publisher lets pass and how long its word holds.
+    publisher: Publisher {
+        /// One publication may add this many percent of a list, or `max_added` entries; it is refused when it exceeds both.
+        max_added_percent: Integer(0, 1_000) = 20;
+        /// Entries. See `max_added_percent`. `bwld publish --force max-added` overrides it once.
+        max_added: Integer(0, 1_000_000_000) = 1000;
+        /// One publication may remove this many percent of a list, or `max_removed` entries; it is refused when it exceeds both.
+        max_removed_percent: Integer(0, 100) = 20;
+        /// Entries. See `max_removed_percent`. `bwld publish --force max-removed` overrides it once.
+        max_removed: Integer(0, 1_000_000_000) = 1000;
+        /// Seconds until a head goes stale. It is signed again after a quarter of that.
+        head_lifetime: Integer(60, 2_764_800) = 86400;
+    }
+
+    /// What the daemons say of their work, on the standard error.
+    log: Log {
+        /// From which level on.
+        level: Choice(LEVELS) = "info";
+        /// Lines for people, or one JSON object a line.
+        format: Choice(&["text", "json"]) = "text";
+    }
+
+    /// The subscriber's daemon, `bwld follow`, and `bwld pull`.
+    follow: Follow {
+        /// Folder that holds what the follower trusts and has.
+        data: Text(some) = "./bwld-follow";
+        /// Addresses of one publisher and its mirrors, tried in this order.
+        urls: Texts(url) = [];
+        /// Fingerprint of a key set of the publisher, got on a trusted way: sha256: and 64 hex digits.
+        trust: Text(fingerprint) = "";
+        /// Without `trust`: believe the first key set that comes. Only for a try on your own machine.
+        trust_on_first_use: Bool = false;
+        /// Lists to follow: "LIST", or "LIST=FILE" to write it to that file instead of to `output`.
+        lists: Texts(list_choice) = [];
+        /// Folder to which each list is written as LIST.txt, one rule a line. Empty: DATA/out.
+        output: Text(any) = "";
+        /// Command to run after a list was written: program and arguments. No shell is involved. Empty: none.
+        reload: Texts(any) = [];
+        /// Let the publisher push changes. false: ask every `interval` seconds.
+        push: Bool = true;
+        /// Seconds between two questions when nothing is pushed; each pause is drawn between half of it and all of it.
+        interval: Integer(1, 604_800) = 300;
+    }
+
+    /// The operator's commands, which talk to the publisher's daemon.
+    client: Client {
+        /// Address of the daemon. Also $BWLD_SERVER, and --server.
+        server: Text(url) = "http://127.0.0.1:7080";
+        /// File that holds the operator's token. Empty: operator.token in `serve.data`. Also $BWLD_TOKEN_FILE, and --token-file.
+        token_file: Text(any) = "";
+        /// Seconds until a request that gets no answer is given up. An import has no limit.
+        timeout: Integer(1, 3_600) = 30;
+    }
+}

@@ -1,0 +1,194 @@
+//! `bwld import`: streams a file to the daemon, which reads it and stages what it says.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::io::AsyncReadExt as _;
+
+use crate::formats::Summary;
+use crate::list::{Code, ListId};
+use crate::publisher::ImportReport;
+
+use super::client::{Connect, list_path};
+use super::{out, publish, staged};
+
+/// Octets sent at once.
+const CHUNK: usize = 64 << 10;
+
+/// What `bwld import` takes.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bwld import hosts.txt --list malware --dry-run    see what it would change, and which lines are wrong
+  bwld import adult.csv --list adult --mode replace --publish
+  zcat names.gz | bwld import - --list phishing --format domains --scope subtree")]
+pub struct Args {
+    /// The file; - is the standard input
+    file: PathBuf,
+    /// The list
+    #[arg(long)]
+    list: ListId,
+    /// How to read it [default: found out from the beginning of the file]
+    #[arg(long, value_parser = ["domains", "hosts", "csv", "bwld"])]
+    format: Option<String>,
+    /// What plain names stand for: the host alone, or it and every host under it
+    #[arg(long, default_value = "exact", value_parser = ["exact", "subtree"])]
+    scope: String,
+    /// Add to what the list holds, or make the list what the file says
+    #[arg(long, default_value = "merge", value_parser = ["merge", "replace"])]
+    mode: String,
+    /// Refuse the file when a single line is wrong, instead of passing over such lines
+    #[arg(long)]
+    strict: bool,
+    /// Categories for entries that bring none, joined by commas
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    cat: Vec<Code>,
+    /// Reason code for entries that bring none
+    #[arg(long, value_name = "CODE")]
+    reason_code: Option<Code>,
+    /// Only show what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Publish at once
+    #[arg(long, conflicts_with = "dry_run")]
+    publish: bool,
+    /// Why, for the log
+    #[arg(long, requires = "publish", default_value = "")]
+    reason: String,
+    /// Override a guard by its name: max-added or max-removed (may be repeated)
+    #[arg(long, value_name = "GUARD", requires = "publish", value_parser = ["max-added", "max-removed"])]
+    force: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
+
+/// Runs it.
+pub async fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
+    let api = args.connect.open(config)?;
+    let bar = ProgressBar::no_length();
+    let body = body(&args.file, &bar).await?;
+    let result: anyhow::Result<ImportReport> = api.send_body(&list_path(&args.list, &query(&args)), body).await;
+    bar.finish_and_clear();
+    let report = result?;
+    if args.json && !args.publish {
+        out::print_json(&report)?;
+    } else if !args.json {
+        out::print(&text(&args.list, &report, args.dry_run))?;
+    }
+    let issues = report.summary.issues_total;
+    if !report.done && !args.dry_run {
+        let hint = if args.strict && issues > 0 { "; mend the lines, or leave --strict out to pass over them" } else { "" };
+        anyhow::bail!("nothing was staged{hint}");
+    }
+    if args.dry_run && args.strict && issues > 0 {
+        anyhow::bail!("--strict would refuse this file: {} lines are wrong", out::count(issues));
+    }
+    if args.publish {
+        publish::publish(&api, &args.list, &args.reason, &args.force, false, args.json).await?;
+    }
+    Ok(())
+}
+
+fn query(args: &Args) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("scope", &args.scope).append_pair("mode", &args.mode);
+    if let Some(format) = &args.format {
+        query.append_pair("format", format);
+    }
+    if args.strict {
+        query.append_pair("strict", "true");
+    }
+    if args.dry_run {
+        query.append_pair("dry_run", "true");
+    }
+    if !args.cat.is_empty() {
+        query.append_pair("cat", &args.cat.iter().map(Code::as_str).collect::<Vec<_>>().join(","));
+    }
+    if let Some(code) = &args.reason_code {
+        query.append_pair("rsn", code.as_str());
+    }
+    format!("/import?{}", query.finish())
+}
+
+/// The file as a stream that moves the progress bar, which shows itself only on a terminal.
+async fn body(file: &Path, bar: &ProgressBar) -> anyhow::Result<reqwest::Body> {
+    let reader: Box<dyn tokio::io::AsyncRead + Send + Unpin> = if file == Path::new("-") {
+        use std::os::fd::AsFd as _;
+        let stdin = std::io::stdin().as_fd().try_clone_to_owned().context("reading the standard input")?;
+        Box::new(tokio::fs::File::from_std(stdin.into()))
+    } else {
+        let open = tokio::fs::File::open(file).await.with_context(|| format!("opening {}", file.display()))?;
+        let length = open.metadata().await.with_context(|| format!("reading {}", file.display()))?;
+        anyhow::ensure!(!length.is_dir(), "{} is a folder", file.display());
+        bar.set_length(length.len());
+        Box::new(open)
+    };
+    if bar.length().is_some() {
+        let style = ProgressStyle::with_template("{bytes}/{total_bytes} {wide_bar} {bytes_per_sec} {eta}");
+        bar.set_style(style.context("the template of the progress bar")?);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let bar = bar.clone();
+    let stream = futures_util::stream::try_unfold(reader, move |mut reader| {
+        let bar = bar.clone();
+        async move {
+            let mut chunk = vec![0; CHUNK];
+            let n = reader.read(&mut chunk).await?;
+            if n == 0 {
+                bar.set_message("read; waiting for the daemon");
+                return Ok::<_, std::io::Error>(None);
+            }
+            chunk.truncate(n);
+            bar.inc(n as u64);
+            Ok(Some((Bytes::from(chunk), reader)))
+        }
+    });
+    Ok(reqwest::Body::wrap_stream(stream))
+}
+
+fn text(list: &ListId, report: &ImportReport, dry_run: bool) -> String {
+    let mut text = issues(&report.summary);
+    text.push_str(&staged::text(&report.staged, out::colour_out()));
+    let s = &report.summary;
+    let format = s.format.map_or_else(|| "unknown format".into(), |f| format!("{f:?}").to_lowercase());
+    text.push_str(&format!(
+        "read as {format}: {} lines, {} entries, {} comments, {} duplicates, {} wrong\n",
+        out::count(s.lines),
+        out::count(s.entries),
+        out::count(s.comments),
+        out::count(report.duplicates),
+        out::count(s.issues_total)
+    ));
+    let what = match (report.done, dry_run) {
+        (true, _) => "staged",
+        (false, true) => "would be staged",
+        (false, false) => "not staged",
+    };
+    text.push_str(&format!("{list}: {what}: {}\n", staged::counts(&report.staged)));
+    if report.done {
+        text.push_str(&format!("Look: bwld diff {list}. Publish: bwld publish {list}\n"));
+    }
+    text
+}
+
+/// The first hundred, each with place, reason and hint; the rest as a number.
+fn issues(summary: &Summary) -> String {
+    let mut text = String::new();
+    for issue in &summary.issues {
+        text.push_str(&format!("{}:{}: {} \"{}\"\n", issue.line, issue.column, issue.reason, out::visible(&issue.text)));
+        if !issue.hint.is_empty() {
+            text.push_str(&format!("    {}\n", issue.hint));
+        }
+    }
+    let more = summary.issues_total.saturating_sub(summary.issues.len() as u64);
+    if more > 0 {
+        text.push_str(&format!("... and {} more wrong lines\n", out::count(more)));
+    }
+    text
+}

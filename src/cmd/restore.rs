@@ -1,0 +1,13 @@
+//! `bwld restore`.
+
+use std::path::Path;
+
+/// What `bwld restore` takes.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  bwld restore")]
+pub struct Args {}
+
+/// Runs it.
+pub fn run(_args: Args, _config: Option<&Path>) -> anyhow::Result<()> {
+    anyhow::bail!("not built yet")
+}
