@@ -1,3 +1,4 @@
 //! The one integration binary.
 mod config;
 mod layers;
+mod lists;
