@@ -1,1 +1,23 @@
-//! TODO
+//! The feed over HTTP/1.1 and 2 (docs/PROTOCOL.md sections 11 and 12), the operator's API, health and metrics.
+//!
+//! Guarantees: everything read is bounded, every wait has an end, a consumer that does not read is dropped; only what
+//! the catalog holds is served; the operator's routes do nothing without the token. Nowhere is written down who asked.
+//! It decides nothing about lists: that is `publisher`; and it knows no configuration file.
+
+mod accept;
+mod app;
+mod body;
+mod connection;
+mod events;
+mod health;
+mod metrics;
+mod observe;
+mod problem;
+mod public;
+mod query;
+mod range;
+mod server;
+mod spans;
+
+pub use app::{App, Readiness, RouteOptions, router};
+pub use server::{HttpOptions, serve};

@@ -1,0 +1,140 @@
+//! What the routes share, and the table of routes.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+
+use crate::feed::{Hub, jittered};
+use crate::list::ListId;
+use crate::store::{Clock, PublishedList};
+
+use super::metrics::HttpMetrics;
+use super::problem::Problem;
+use super::{events, health, observe, public, spans};
+
+/// Times the routes tell their clients.
+#[derive(Clone, Debug)]
+pub struct RouteOptions {
+    /// How often a polling client is to ask for a head. What is told is jittered by a quarter either way.
+    pub poll_every: Duration,
+    /// How long a client that was turned away is to wait at least.
+    pub come_back: Duration,
+}
+
+impl Default for RouteOptions {
+    fn default() -> Self {
+        RouteOptions { poll_every: Duration::from_secs(60), come_back: Duration::from_secs(10) }
+    }
+}
+
+/// Whether the publisher is ready to serve, and if not, why. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Mutex<BTreeSet<String>>>);
+
+impl Readiness {
+    /// Not ready, for this reason, until [`Readiness::clear`] is called with the same.
+    pub fn wait_for(&self, reason: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(reason.to_owned());
+    }
+
+    /// This is no longer a reason.
+    pub fn clear(&self, reason: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(reason);
+    }
+
+    /// Why it is not ready; empty: it is.
+    pub fn reasons(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+/// What the routes work on.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// What is published, and who waits for it.
+    pub hub: Arc<Hub>,
+    /// Whether it is ready.
+    pub readiness: Readiness,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Times told to clients.
+    pub options: RouteOptions,
+}
+
+/// What every route is given.
+#[derive(Clone, Debug)]
+pub(super) struct Shared(Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) app: App,
+    pub(super) metrics: HttpMetrics,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Inner {
+    /// The published list of this name.
+    pub(super) fn list(&self, id: &str) -> Result<Arc<PublishedList>, Problem> {
+        let list = id.parse::<ListId>().ok().and_then(|id| self.app.hub.catalog().get(&id));
+        list.ok_or_else(|| {
+            let shown: String = id.chars().take(80).collect();
+            Problem::not_found(
+                "unknown-list",
+                format!("no list \"{}\" is published here; GET /v1/lists names those that are", shown.escape_debug()),
+            )
+        })
+    }
+
+    /// `Cache-Control` of what changes with each publication: how long a polling client is to wait.
+    pub(super) fn poll_later(&self) -> String {
+        let every = self.app.options.poll_every;
+        format!("public, max-age={}", jittered(every * 3 / 4, every / 2).as_secs())
+    }
+
+    /// Seconds for `Retry-After`.
+    pub(super) fn come_back(&self) -> u64 {
+        jittered(self.app.options.come_back, self.app.options.come_back).as_secs().max(1)
+    }
+}
+
+/// The routes of `app`, with everything around them but the connection.
+pub fn router(app: App) -> Router {
+    let metrics = HttpMetrics::new(&app);
+    let shared = Shared(Arc::new(Inner { app, metrics }));
+    Router::new()
+        .route("/v1/lists", get(public::lists))
+        .route("/v1/keyset", get(public::newest_keyset))
+        .route("/v1/keyset/{n}", get(public::keyset))
+        .route("/v1/lists/{list}/head", get(public::head))
+        .route("/v1/lists/{list}/delta/{from}/{to}", get(spans::delta))
+        .route("/v1/lists/{list}/snapshot/{digest}", get(spans::snapshot))
+        .route("/v1/lists/{list}/buckets/{serial}", get(spans::buckets))
+        .route("/v1/lists/{list}/bucket/{serial}/{b}", get(spans::bucket))
+        .route("/v1/events", get(events::events))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), observe::observe))
+        .with_state(shared)
+}
+
+async fn no_route() -> Problem {
+    Problem::not_found("no-route", "there is nothing at this path; docs/PROTOCOL.md section 11 lists what there is")
+}
+
+async fn no_method() -> Problem {
+    let detail = "this path is there, but not for this method; the Allow field says which";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method", detail)
+}

@@ -1,0 +1,238 @@
+//! The accept loop and its limits, and the way out: stop accepting, say goodbye, wait, break off.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::net::{IpAddr, Ipv6Addr};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+
+use super::app::{App, router};
+use super::connection::{Patience, Watch, Watched};
+
+/// Limits of connections.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// Connections at one time.
+    pub max_connections: usize,
+    /// Connections at one time from one address (IPv6: one /64); 0: no limit. Loopback is exempt: there a proxy may stand.
+    pub max_per_peer: usize,
+    /// Largest request header in octets; at least 8,192.
+    pub max_header: usize,
+    /// How long a request header may take from its first octet on.
+    pub header_timeout: Duration,
+    /// How long a connection may stay without a request.
+    pub idle_timeout: Duration,
+    /// How long a peer may leave unread what is sent to it.
+    pub stall_timeout: Duration,
+    /// How long what is in flight at a shutdown may take.
+    pub drain_timeout: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        HttpOptions {
+            max_connections: 10_000,
+            max_per_peer: 512,
+            max_header: 16 << 10,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(90),
+            stall_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a connection is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Serve,
+    Drain,
+    BreakOff,
+}
+
+/// Connections per address, only while they are open.
+#[derive(Debug, Default)]
+struct Peers(Mutex<HashMap<IpAddr, usize>>);
+
+struct Peer {
+    peers: Arc<Peers>,
+    address: IpAddr,
+}
+
+impl Peers {
+    /// A place for one more from this address, unless there are `max`.
+    fn enter(self: &Arc<Self>, address: IpAddr, max: usize) -> Option<Peer> {
+        let address = match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let [a, b, c, d, ..] = v6.segments();
+                if v6.is_loopback() { address } else { Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into() }
+            }
+            v4 => v4,
+        };
+        let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = peers.entry(address).or_default();
+        if max > 0 && *count >= max && !address.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Peer { peers: self.clone(), address })
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let mut peers = self.peers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = peers.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                peers.remove(&self.address);
+            }
+        }
+    }
+}
+
+struct Server {
+    routes: Router,
+    builder: auto::Builder<TokioExecutor>,
+    options: HttpOptions,
+    places: Arc<Semaphore>,
+    peers: Arc<Peers>,
+    phase: watch::Sender<Phase>,
+}
+
+/// Serves `app` on `listener` until `shutdown` is ready, then stops accepting, sends subscribers a `bye`, and waits for
+/// what is in flight, at most [`HttpOptions::drain_timeout`].
+pub async fn serve(listener: TcpListener, app: App, options: HttpOptions, shutdown: impl Future<Output = ()>) {
+    let hub = app.hub.clone();
+    let server = Arc::new(Server {
+        routes: router(app),
+        builder: builder(&options),
+        places: Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS))),
+        peers: Arc::default(),
+        phase: watch::Sender::new(Phase::Serve),
+        options,
+    });
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => server.admit(stream, peer.ip()),
+                // Out of descriptors, most likely. Those that are open must not suffer from a busy loop here.
+                Err(e) => {
+                    tracing::warn!(error = %e, "no connection could be accepted");
+                    sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    hub.close();
+    server.drain().await;
+}
+
+fn builder(options: &HttpOptions) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // The buffer bounds the header, and how much is read ahead of a slow consumer.
+    builder.http1().max_buf_size(options.max_header.max(8 << 10)).header_read_timeout(None).timer(TokioTimer::new());
+    builder
+        .http2()
+        .max_header_list_size(u32::try_from(options.max_header).unwrap_or(u32::MAX))
+        .max_concurrent_streams(64)
+        .max_send_buf_size(64 << 10)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .timer(TokioTimer::new());
+    builder
+}
+
+impl Server {
+    fn admit(self: &Arc<Self>, stream: TcpStream, address: IpAddr) {
+        let place = self.places.clone().try_acquire_owned();
+        let peer = self.peers.enter(address, self.options.max_per_peer);
+        let (Ok(place), Some(peer)) = (place, peer) else {
+            turn_away(&stream);
+            return;
+        };
+        // Events are small and must not wait for an acknowledgement. Failing means the peer is gone, which shows soon.
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(self.clone().connection(stream, place, peer));
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, _place: OwnedSemaphorePermit, _peer: Peer) {
+        let o = &self.options;
+        let watch = Watch::new(Patience { header: o.header_timeout, idle: o.idle_timeout, stall: o.stall_timeout });
+        let requests = watch.clone();
+        let service = service_fn(|mut request: Request<Incoming>| {
+            let in_flight = requests.request(request.version() == hyper::Version::HTTP_2);
+            request.extensions_mut().insert(in_flight);
+            self.routes.clone().oneshot(request.map(Body::new))
+        });
+        let io = TokioIo::new(Watched { stream, watch: watch.clone() });
+        let mut connection = pin!(self.builder.serve_connection(io, service));
+        let mut timer = pin!(sleep(Duration::ZERO));
+        let mut phase = self.phase.subscribe();
+        loop {
+            // Whatever the connection just did may have moved the deadline, so the timer is set after it.
+            let ended_or_late = poll_fn(|context| {
+                if connection.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(false);
+                }
+                let Some(deadline) = watch.deadline() else { return Poll::Pending };
+                if timer.deadline() != deadline {
+                    timer.as_mut().reset(deadline);
+                }
+                timer.as_mut().poll(context).map(|()| true)
+            });
+            tokio::select! {
+                biased;
+                late = ended_or_late => {
+                    // Quiet is ended in good order, which takes a moment at most; whatever else is late is broken off.
+                    if late && watch.is_idle() {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = timeout(Duration::from_secs(1), connection.as_mut()).await;
+                    }
+                    return;
+                }
+                changed = phase.changed() => match *phase.borrow_and_update() {
+                    Phase::Drain if changed.is_ok() => connection.as_mut().graceful_shutdown(),
+                    Phase::Serve if changed.is_ok() => {}
+                    _ => return,
+                },
+            }
+        }
+    }
+
+    /// Lets what is in flight end, then breaks off what has not.
+    async fn drain(&self) {
+        let all = u32::try_from(self.options.max_connections).unwrap_or(u32::MAX);
+        self.phase.send_replace(Phase::Drain);
+        if timeout(self.options.drain_timeout, self.places.acquire_many(all)).await.is_err() {
+            tracing::warn!("connections that were still in use have been broken off");
+            self.phase.send_replace(Phase::BreakOff);
+            let _ = timeout(Duration::from_secs(1), self.places.acquire_many(all)).await;
+        }
+    }
+}
+
+/// Says that there is no place, as far as it can be said without waiting.
+fn turn_away(stream: &TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 30\r\n\
+        Connection: close\r\nContent-Length: 96\r\n\r\n\
+        {\"title\":\"Too busy\",\"status\":503,\"code\":\"too-many-connections\",\"detail\":\"come back in a minute\"}";
+    let _ = stream.try_write(ANSWER);
+}
