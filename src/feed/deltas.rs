@@ -10,11 +10,11 @@ use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::list::{ChangeSet, ComposeError, Digest, ListId, Serial};
-use crate::store::{DeltaRef, PublishedList};
+use crate::store::{ArtefactKind, Artefacts, DeltaRef, PublishedList, StoreError};
 use crate::wire::{Delta, DeltaHeader, WireError, compress, decompress};
 
 use super::cache::Cache;
-use super::{FeedMetrics, Kept, MAX_INLINE, Shelf};
+use super::{FeedMetrics, MAX_INLINE};
 
 /// A follower decompresses a delta of this size whatever the size of the snapshot, in octets (docs/PROTOCOL.md section 11).
 const ALWAYS_TAKEN: u64 = 65_536;
@@ -109,7 +109,7 @@ struct Inner {
 /// Finds and composes deltas.
 #[derive(Debug)]
 pub struct Deltas {
-    shelf: Arc<dyn Shelf>,
+    artefacts: Artefacts,
     options: DeltasOptions,
     permits: Semaphore,
     inner: Mutex<Inner>,
@@ -134,15 +134,15 @@ impl Drop for Waiting<'_> {
 }
 
 impl Deltas {
-    /// Deltas from this shelf.
-    pub fn new(shelf: Arc<dyn Shelf>, options: DeltasOptions, metrics: FeedMetrics) -> Self {
+    /// Deltas from this folder.
+    pub fn new(artefacts: Artefacts, options: DeltasOptions, metrics: FeedMetrics) -> Self {
         let inner = Inner { done: Cache::new(options.cache_len, options.cache_bytes), flying: HashMap::new() };
-        Deltas { shelf, permits: Semaphore::new(options.concurrent.max(1)), options, inner: Mutex::new(inner), metrics }
+        Deltas { artefacts, permits: Semaphore::new(options.concurrent.max(1)), options, inner: Mutex::new(inner), metrics }
     }
 
     /// Where they are read from.
-    pub fn shelf(&self) -> &Arc<dyn Shelf> {
-        &self.shelf
+    pub fn artefacts(&self) -> &Artefacts {
+        &self.artefacts
     }
 
     /// The kept deltas that together lead from `from` to `to`; at least one.
@@ -197,9 +197,9 @@ impl Deltas {
         let _permit = self.permits.acquire().await.map_err(|_| damaged("shutting down"))?;
         self.metrics.composed.inc();
         let steps = self.steps(&list, key.1, key.2)?.to_vec();
-        let shelf = self.shelf.clone();
+        let artefacts = self.artefacts.clone();
         let (from, to) = (key.1, key.2);
-        let composed = tokio::task::spawn_blocking(move || compose(&*shelf, &list, &steps, from, to));
+        let composed = tokio::task::spawn_blocking(move || compose(&artefacts, &list, &steps, from, to));
         let outcome = composed.await.map_err(|_| damaged("reading it failed"))?;
         if !matches!(outcome, Err(SpanError::Damaged { .. })) {
             let weight = outcome.as_ref().map_or(0, |span| span.zstd.len() as u64) + 256;
@@ -225,7 +225,7 @@ fn cost(list: &PublishedList, from: Serial, to: Serial, size: u64, zst: u64) -> 
 #[derive(Debug, thiserror::Error)]
 enum StepError {
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Store(#[from] StoreError),
     #[error(transparent)]
     Wire(#[from] WireError),
     #[error(transparent)]
@@ -234,15 +234,15 @@ enum StepError {
     Other,
 }
 
-fn compose(shelf: &dyn Shelf, list: &PublishedList, steps: &[DeltaRef], from: Serial, to: Serial) -> Outcome {
+fn compose(artefacts: &Artefacts, list: &PublishedList, steps: &[DeltaRef], from: Serial, to: Serial) -> Outcome {
     let damaged = |e: StepError| SpanError::Damaged { list: list.meta.id.clone(), reason: e.to_string().into() };
     if let [step] = steps {
-        let zstd = shelf.read(Kept::Delta, &step.digest, step.zst).map_err(|e| damaged(e.into()))?;
+        let zstd = artefacts.read(ArtefactKind::Delta, &step.digest, step.zst).map_err(|e| damaged(e.into()))?;
         return Ok(Arc::new(Span { from, to, digest: step.digest, size: step.size, zstd: zstd.into() }));
     }
     let mut changes = ChangeSet::default();
     for step in steps {
-        changes = add_step(shelf, list, changes, step).map_err(damaged)?;
+        changes = add_step(artefacts, list, changes, step).map_err(damaged)?;
     }
     let head = &list.head;
     let header = DeltaHeader { origin: head.origin.clone(), list: head.list.clone(), colour: head.colour, from, to };
@@ -253,8 +253,8 @@ fn compose(shelf: &dyn Shelf, list: &PublishedList, steps: &[DeltaRef], from: Se
     Ok(Arc::new(Span { from, to, digest: Digest::of(&bytes), size: bytes.len() as u64, zstd: zstd.into() }))
 }
 
-fn add_step(shelf: &dyn Shelf, list: &PublishedList, before: ChangeSet, step: &DeltaRef) -> Result<ChangeSet, StepError> {
-    let stored = shelf.read(Kept::Delta, &step.digest, step.zst)?;
+fn add_step(artefacts: &Artefacts, list: &PublishedList, before: ChangeSet, step: &DeltaRef) -> Result<ChangeSet, StepError> {
+    let stored = artefacts.read(ArtefactKind::Delta, &step.digest, step.zst)?;
     let bytes = decompress("a delta", &stored, step.size)?;
     if Digest::of(&bytes) != step.digest {
         return Err(StepError::Other);

@@ -10,10 +10,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OnceCell, watch};
 
 use crate::list::{ListId, Serial};
-use crate::store::{Catalog, PublishedList};
+use crate::store::{ArtefactKind, Artefacts, Catalog, PublishedList};
 
 use super::event::data_line;
-use super::{Deltas, DeltasOptions, FeedMetrics, MAX_INLINE, Position, Shelf, Subscription};
+use super::{Deltas, DeltasOptions, FeedMetrics, MAX_INLINE, Position, Subscription};
 
 /// Most positions for which an event with a merged delta is held ready, per version.
 const MAX_READY: usize = 64;
@@ -117,10 +117,10 @@ pub struct Hub {
 
 impl Hub {
     /// A hub over what is published.
-    pub fn new(catalog: Arc<Catalog>, shelf: Arc<dyn Shelf>, options: HubOptions) -> Arc<Hub> {
+    pub fn new(catalog: Arc<Catalog>, artefacts: Artefacts, options: HubOptions) -> Arc<Hub> {
         let metrics = FeedMetrics::default();
         Arc::new(Hub {
-            deltas: Deltas::new(shelf, options.deltas.clone(), metrics.clone()),
+            deltas: Deltas::new(artefacts, options.deltas.clone(), metrics.clone()),
             catalog,
             options,
             signal: watch::Sender::new(Signal::default()),
@@ -226,7 +226,7 @@ impl Hub {
             return;
         }
         // On failure the subscribers get the head alone, and the span's own error is met when they ask for it.
-        if let (Ok(zstd), Some(cell)) = (self.deltas.shelf().read(super::Kept::Delta, &step.digest, step.zst), ready.cell(step.from)) {
+        if let (Ok(zstd), Some(cell)) = (self.deltas.artefacts().read(ArtefactKind::Delta, &step.digest, step.zst), ready.cell(step.from)) {
             let _ = cell.set(data_line(&list.meta.id, &list.note, Some((step.from, list.head.serial, &zstd))));
         }
     }

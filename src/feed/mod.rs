@@ -12,7 +12,6 @@ mod hub;
 mod jitter;
 mod metrics;
 mod position;
-mod shelf;
 mod subscription;
 
 pub use deltas::{Deltas, DeltasOptions, Span, SpanError};
@@ -21,5 +20,4 @@ pub use hub::{Hub, HubOptions, Slot};
 pub use jitter::jittered;
 pub use metrics::FeedMetrics;
 pub use position::{MAX_LISTS, Position, PositionError};
-pub use shelf::{Kept, Shelf};
 pub use subscription::Subscription;

@@ -9,9 +9,9 @@ use axum::http::response::Builder;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::feed::{Kept, SpanError};
+use crate::feed::SpanError;
 use crate::list::{Digest, Serial};
-use crate::store::PublishedList;
+use crate::store::{ArtefactKind, PublishedList};
 use crate::wire::compress;
 
 use super::accept::{Coding, negotiate};
@@ -41,7 +41,7 @@ pub(super) async fn delta(
     let refused = |e| no_span(&shared, &list, e);
     let (digest, size, stored) = match deltas.steps(&list, from, to).map_err(refused)? {
         // Kept as it is asked for: straight from its file.
-        [step] => (step.digest, step.size, Stored::Kept(Kept::Delta, step.digest, step.zst)),
+        [step] => (step.digest, step.size, Stored::Kept(ArtefactKind::Delta, step.digest, step.zst)),
         _ => {
             let span = deltas.span(&list, from, to).await.map_err(refused)?;
             (span.digest, span.size, Stored::Memory(span.zstd.clone()))
@@ -73,7 +73,7 @@ pub(super) async fn snapshot(
     if none_match(&headers, &tag) {
         return built(fields(&tag, &IMMUTABLE).status(StatusCode::NOT_MODIFIED), Body::empty());
     }
-    let opened = Stored::Kept(Kept::Snapshot, digest, base.snapshot_zst).open(&shared, &list).await?;
+    let opened = Stored::Kept(ArtefactKind::Snapshot, digest, base.snapshot_zst).open(&shared, &list).await?;
     let answer = fields(&tag, &IMMUTABLE).header(header::CONTENT_TYPE, TEXT);
     match (coding, opened) {
         (Coding::Zstd, Opened::File(file, length)) => ranged(answer, &headers, &tag, file, length),
@@ -211,8 +211,8 @@ fn built(answer: Builder, body: Body) -> Result<Response, Problem> {
 /// Stored zstd, not yet opened.
 enum Stored {
     Memory(Bytes),
-    /// In the shelf: kind, digest, stored octets.
-    Kept(Kept, Digest, u64),
+    /// As an artefact: kind, digest, stored octets.
+    Kept(ArtefactKind, Digest, u64),
 }
 
 /// Stored zstd, to be read.
@@ -235,12 +235,12 @@ impl Stored {
             Stored::Memory(bytes) => return Ok(Opened::Memory(bytes)),
             Stored::Kept(kind, digest, length) => (kind, digest, length),
         };
-        let shelf = shared.app.hub.deltas().shelf().clone();
-        let opened = tokio::task::spawn_blocking(move || shelf.open(kind, &digest)).await;
-        match opened.map_err(std::io::Error::other).flatten() {
+        let artefacts = shared.app.hub.deltas().artefacts().clone();
+        let opened = tokio::task::spawn_blocking(move || artefacts.open_file(kind, &digest)).await;
+        match opened.map_err(|e| e.to_string()).and_then(|file| file.map_err(|e| e.to_string())) {
             Ok(file) => Ok(Opened::File(file, length)),
-            Err(e) => {
-                tracing::error!(list = %list.meta.id, %digest, error = %e, "an artefact cannot be opened; run check");
+            Err(error) => {
+                tracing::error!(list = %list.meta.id, %digest, error, "an artefact cannot be opened; run check");
                 Err(Problem::internal("the content cannot be opened here; ask another address"))
             }
         }
