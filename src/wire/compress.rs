@@ -105,3 +105,69 @@ impl<R: BufRead> Read for ZstdReader<R> {
         Ok(read as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(lines: usize) -> Vec<u8> {
+        (0..lines).flat_map(|i| format!("domain:host-{i}.example\n").into_bytes()).collect()
+    }
+
+    #[test]
+    fn what_was_compressed_comes_back() {
+        let text = text(5_000);
+        for level in [1, 3, 19, 100, -5] {
+            assert_eq!(decompress("text", &compress(&text, level), text.len() as u64).unwrap(), text);
+        }
+        assert_eq!(decompress("text", &compress(b"", 3), 0).unwrap(), b"");
+        let mut writer = ZstdWriter::new(Vec::new(), 3).unwrap();
+        writer.write_all(&text).unwrap();
+        assert_eq!(decompress("text", &writer.finish().unwrap(), text.len() as u64).unwrap(), text);
+    }
+
+    #[test]
+    fn decompression_bomb() {
+        // 64 MiB of zeros in a few kilobytes: nothing past the limit is ever made.
+        let bomb = compress(&vec![0; 64 << 20], 3);
+        assert!(bomb.len() < 10_000);
+        let error = decompress("delta", &bomb, 65_536).unwrap_err();
+        assert!(matches!(error, WireError::TooLarge { what: "delta", limit: 65_536 }), "{error}");
+        // Many small frames, one behind the other, are bounded together.
+        let bomb = compress(&[0; 1_000], 3).repeat(1_000);
+        assert!(matches!(decompress("delta", &bomb, 65_536), Err(WireError::TooLarge { .. })));
+        assert_eq!(decompress("delta", &bomb, 1_000_000).unwrap().len(), 1_000_000);
+    }
+
+    #[test]
+    fn a_frame_that_wants_too_much_memory_is_refused() {
+        let mut encoder = Encoder::new(Vec::new(), 3).unwrap();
+        encoder.window_log(WINDOW_LOG + 1).unwrap();
+        encoder.write_all(b"little").unwrap();
+        let error = decompress("delta", &encoder.finish().unwrap(), 65_536).unwrap_err();
+        assert!(matches!(error, WireError::Compression { .. }), "{error}");
+    }
+
+    #[test]
+    fn damage_is_seen_as_damage() {
+        let text = text(100);
+        let good = compress(&text, 3);
+        for bad in [&good[..good.len() - 1], &good[1..], &[&good[..], b"x"].concat(), &[&good[..], &good[..9]].concat()] {
+            let error = decompress("delta", bad, 65_536).unwrap_err();
+            assert!(matches!(error, WireError::Compression { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_source_stays_one() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::ConnectionReset.into())
+            }
+        }
+        let mut reader = ZstdReader::new("delta", io::BufReader::new(Broken), 10).unwrap();
+        let error = WireError::from(reader.read(&mut [0; 10]).unwrap_err());
+        assert!(matches!(error, WireError::Io(e) if e.kind() == io::ErrorKind::ConnectionReset));
+    }
+}

@@ -118,3 +118,147 @@ fn parse_change(lines: &Lines<'_>, line: &str) -> Result<Change, WireError> {
         _ => Err(lines.error("a change begins with \"+\", \"-\" or \"~\"")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::list::{Entry, Rule};
+
+    const TEXT: &str = "bwld delta v1
+origin lists.example.org
+list adult
+colour black
+from 1041
+to 1042
+changes 3
+
++domain:added.example\tcat=adult
+~domain:changed.example\tcat=adult,dating
+-domain:removed.example
+";
+
+    fn header(from: u64, to: u64) -> DeltaHeader {
+        let list = "adult".parse().unwrap();
+        let serial = |n| Serial::new(n).unwrap();
+        DeltaHeader { origin: "lists.example.org".parse().unwrap(), list, colour: Colour::Black, from: serial(from), to: serial(to) }
+    }
+
+    type Content = BTreeMap<String, Entry>;
+
+    fn content() -> impl Strategy<Value = Content> {
+        prop::collection::btree_map("[a-d]{1,2}", 1..4_u8, 0..12).prop_map(|rules| {
+            rules
+                .into_iter()
+                .map(|(name, age)| (format!("domain:{name}.example"), format!("domain:{name}.example\tage={age}").parse().unwrap()))
+                .collect()
+        })
+    }
+
+    fn difference(a: &Content, b: &Content) -> ChangeSet {
+        let mut changes = ChangeSet::default();
+        for (rule, entry) in b {
+            match a.get(rule) {
+                None => changes.push(Change::Add(entry.clone())).unwrap(),
+                Some(before) if before != entry => changes.push(Change::Replace(entry.clone())).unwrap(),
+                Some(_) => {}
+            }
+        }
+        for rule in a.keys().filter(|rule| !b.contains_key(*rule)) {
+            changes.push(Change::Remove(rule.parse::<Rule>().unwrap())).unwrap();
+        }
+        changes
+    }
+
+    fn applied(mut a: Content, changes: &ChangeSet) -> Option<Content> {
+        for change in changes.iter() {
+            let there = a.contains_key(change.rule_str());
+            match change {
+                Change::Add(e) if !there => a.insert(e.rule_str().to_owned(), e.clone()),
+                Change::Replace(e) if there => a.insert(e.rule_str().to_owned(), e.clone()),
+                Change::Remove(r) if there => a.remove(r.as_str()),
+                _ => return None,
+            };
+        }
+        Some(a)
+    }
+
+    #[test]
+    fn a_delta_is_read() {
+        let delta = Delta::parse(TEXT.as_bytes()).unwrap();
+        assert_eq!((delta.header.clone(), delta.changes.len()), (header(1041, 1042), 3));
+        assert_eq!(delta.encode(), TEXT.as_bytes());
+        let empty = Delta { header: header(1, 3), changes: ChangeSet::default() };
+        assert_eq!(Delta::parse(&empty.encode()).unwrap(), empty);
+    }
+
+    #[test]
+    fn there_is_one_way_to_write_a_delta() {
+        for (from, to) in [
+            ("v1", "v2"),
+            ("to 1042", "to 1041"),
+            ("to 1042", "to 01042"),
+            ("from 1041", "from 0"),
+            ("changes 3", "changes 2"),
+            ("changes 3", "changes 4"),
+            ("changes 3", "changes 03"),
+            ("3\n\n", "3\n"),
+            ("3\n\n", "3\n\n\n"),
+            ("+domain:added", "+domain:czadded"),
+            ("+domain:added", "*domain:added"),
+            ("+domain:added", "domain:added"),
+            ("+domain:added", "+domain:Added"),
+            ("+domain:added", "+ domain:added"),
+            ("-domain:removed", "-domain:changed"),
+            ("-domain:removed.example", "-domain:removed.example\tcat=adult"),
+            ("adult,dating", "dating,adult"),
+            ("cat=adult\n", "cat=adult\t\n"),
+            ("cat=adult\n", "cat=adult\r\n"),
+            ("removed.example\n", "removed.example"),
+            ("removed.example\n", "removed.example\n\n"),
+        ] {
+            let text = TEXT.replacen(from, to, 1);
+            assert_ne!(text, TEXT, "{from}");
+            assert!(Delta::parse(text.as_bytes()).is_err(), "{from:?} -> {to:?}");
+        }
+        assert!(Delta::parse(b"\xff").is_err());
+    }
+
+    #[test]
+    fn deltas_that_do_not_follow_each_other_are_not_joined() {
+        let delta = |from, to, sign: &str| {
+            let text = format!("changes 1\n\n{sign}domain:a.example\n");
+            let head = String::from_utf8(Delta { header: header(from, to), changes: ChangeSet::default() }.encode()).unwrap();
+            Delta::parse(head.replace("changes 0\n\n", &text).as_bytes()).unwrap()
+        };
+        assert_eq!(delta(1, 2, "+").then(delta(2, 3, "-")).unwrap().changes.len(), 0);
+        assert!(matches!(delta(1, 2, "+").then(delta(3, 4, "-")), Err(WireError::Unrelated { .. })));
+        assert!(matches!(delta(1, 2, "+").then(delta(2, 3, "+")), Err(WireError::Compose(_))));
+        let mut other = delta(2, 3, "-");
+        other.header.list = "games".parse().unwrap();
+        assert!(matches!(delta(1, 2, "+").then(other), Err(WireError::Unrelated { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn a_delta_travels_and_leads_where_it_should(a in content(), b in content()) {
+            let delta = Delta { header: header(1, 2), changes: difference(&a, &b) };
+            let read = Delta::parse(&delta.encode()).unwrap();
+            prop_assert_eq!(applied(a, &read.changes), Some(b));
+            prop_assert_eq!(read, delta);
+        }
+
+        #[test]
+        fn joined_deltas_lead_where_the_steps_do(a in content(), b in content(), c in content(), d in content()) {
+            let step = |x: &Content, y: &Content, from| Delta { header: header(from, from + 1), changes: difference(x, y) };
+            let (ab, bc, cd) = (step(&a, &b, 1), step(&b, &c, 2), step(&c, &d, 3));
+            let left = ab.clone().then(bc.clone()).unwrap().then(cd.clone()).unwrap();
+            let right = ab.then(bc.then(cd).unwrap()).unwrap();
+            prop_assert_eq!(&left, &right);
+            prop_assert_eq!(applied(a, &left.changes), Some(d));
+        }
+    }
+}

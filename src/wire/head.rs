@@ -125,3 +125,123 @@ fn parse_snapshot(lines: &mut Lines<'_>) -> Result<SnapshotRef, WireError> {
     };
     Ok(SnapshotRef { serial: lines.value(serial)?, digest: lines.value(digest)?, size: lines.as_number(size)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &str = "bwld head v1
+origin lists.example.org
+list adult
+colour black
+serial 1042
+previous sha256:1111111111111111111111111111111111111111111111111111111111111111
+root sha256:2222222222222222222222222222222222222222222222222222222222222222 k=11
+entries 218844
+snapshot 1024 sha256:3333333333333333333333333333333333333333333333333333333333333333 4718592
+keyset 3
+issued 2026-11-24T01:00:00Z
+expires 2026-11-25T01:00:00Z
+";
+
+    fn digest() -> impl Strategy<Value = Digest> {
+        any::<[u8; 32]>().prop_map(Digest)
+    }
+
+    fn head() -> impl Strategy<Value = Head> {
+        let names = ("[a-z]{1,9}(\\.[a-z0-9]{1,9}){0,3}", "[a-z0-9][a-z0-9-]{0,20}", any::<bool>());
+        let numbers = (1..=i64::MAX as u64, 0..=20_u8, 1 << 20..=i64::MAX as u64, 1..=i64::MAX as u64, 0..=i64::MAX as u64);
+        let times = (0..=Timestamp::MAX.unix(), 0..=Timestamp::MAX.unix());
+        (names, numbers, (digest(), digest(), digest()), times, 1..=i64::MAX as u64).prop_map(
+            |((origin, list, black), (serial, bits, entries, keyset, size), (previous, root, snapshot), (issued, expires), at)| {
+                let serial = Serial::new(serial).unwrap();
+                Head {
+                    origin: origin.parse().unwrap(),
+                    list: list.parse().unwrap(),
+                    colour: if black { Colour::Black } else { Colour::White },
+                    serial,
+                    previous: (serial != Serial::FIRST).then_some(previous),
+                    root: Root { digest: root, bits },
+                    entries,
+                    snapshot: SnapshotRef { serial: Serial::new(at.min(serial.get())).unwrap(), digest: snapshot, size },
+                    keyset,
+                    issued: Timestamp::from_unix(issued),
+                    expires: Timestamp::from_unix(expires),
+                }
+            },
+        )
+    }
+
+    #[test]
+    fn the_example_of_the_protocol_parses() {
+        let head = Head::parse(TEXT).unwrap();
+        assert_eq!((head.serial.get(), head.root.bits, head.entries, head.keyset), (1042, 11, 218_844, 3));
+        assert_eq!(head.to_text(), TEXT);
+        let through_entries = TEXT.find("snapshot").unwrap();
+        assert_eq!(head.version_digest(), Digest::of(&TEXT[..through_entries]));
+    }
+
+    #[test]
+    fn there_is_one_way_to_write_a_head() {
+        for (from, to) in [
+            ("v1", "v2"),
+            ("bwld head v1\n", ""),
+            ("list adult\n", ""),
+            ("list adult\n", "list adult\nlist adult\n"),
+            ("list adult\ncolour black\n", "colour black\nlist adult\n"),
+            ("colour black", "colour blue"),
+            ("serial 1042", "serial 01042"),
+            ("serial 1042", "serial +1042"),
+            ("serial 1042", "serial 0"),
+            ("serial 1042", "serial 9223372036854775808"),
+            ("serial 1042", "serial 1023"),
+            ("serial 1042", "serial 1"),
+            ("previous sha256:1", "previous sha256:"),
+            ("previous sha256:11111111", "previous sha256:1111111A"),
+            ("previous sha256:1111111111111111111111111111111111111111111111111111111111111111", "previous none"),
+            (" k=11", " k=21"),
+            (" k=11", " k=011"),
+            (" k=11", ""),
+            (" k=11", " k=18"),
+            ("entries 218844", "entries 2047"),
+            ("entries 218844", "entries "),
+            (" 4718592", ""),
+            (" 4718592", " 4718592 1"),
+            ("keyset 3", "keyset 0"),
+            ("T01:00:00Z\nexpires", "T01:00:00+00:00\nexpires"),
+            ("T01:00:00Z\nexpires", "T1:00:00Z\nexpires"),
+            ("2026-11-24", "2026-11-31"),
+            ("\nexpires", "\n\nexpires"),
+            ("\n", "\r\n"),
+            ("list adult", "list adult "),
+            ("list adult", "list  adult"),
+        ] {
+            let text = TEXT.replacen(from, to, 1);
+            assert_ne!(text, TEXT, "{from}");
+            assert!(Head::parse(&text).is_err(), "{from:?} -> {to:?}");
+        }
+        assert!(Head::parse(&TEXT[..TEXT.len() - 1]).is_err(), "no LF at the end");
+        assert!(Head::parse(&format!("{TEXT}\n")).is_err(), "an empty line at the end");
+    }
+
+    proptest! {
+        #[test]
+        fn print_and_parse_are_inverse(head in head()) {
+            let text = head.to_text();
+            prop_assert_eq!(Head::parse(&text).unwrap(), head);
+            prop_assert!(text.len() < 1_200);
+        }
+
+        #[test]
+        fn what_parses_prints_as_it_was(text in prop::sample::select(vec![TEXT]), at in 0..TEXT.len(), octet in 0_u8..0x80) {
+            let mut bytes = text.as_bytes().to_vec();
+            bytes[at] = octet;
+            let text = String::from_utf8(bytes).unwrap();
+            if let Ok(head) = Head::parse(&text) {
+                prop_assert_eq!(head.to_text(), text);
+            }
+        }
+    }
+}

@@ -221,3 +221,108 @@ fn parse_signing_key(lines: &mut Lines<'_>) -> Result<SigningKeyLine, WireError>
     };
     Ok(SigningKeyLine { name, key, from, until, lists })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key_set() -> impl Strategy<Value = KeySet> {
+        let names = prop::collection::btree_set("[a-z0-9._/-]{1,12}", 1..10);
+        let from_until = (0..1_000_000_u64, 1..1_000_000_u64);
+        let lists = prop::collection::btree_set("[a-z0-9][a-z0-9-]{0,9}", 0..4);
+        (names, any::<u8>(), 1..=i64::MAX as u64, from_until, lists, any::<[u8; 32]>()).prop_map(
+            |(names, roots, number, (from, span), lists, previous)| {
+                let names: Vec<String> = names.into_iter().collect();
+                let roots = 1 + usize::from(roots) % names.len();
+                let key = |i: usize| [i as u8; 32];
+                let lists: Vec<ListId> = lists.iter().map(|l| l.parse().unwrap()).collect();
+                let signing = names[roots..].iter().enumerate().map(|(i, name)| SigningKeyLine {
+                    name: name.clone(),
+                    key: key(roots + i),
+                    from: Timestamp::from_unix(from),
+                    until: Timestamp::from_unix(from + span),
+                    lists: if lists.is_empty() { ListSelection::All } else { ListSelection::Some(lists.clone()) },
+                });
+                KeySet {
+                    origin: "lists.example.org".parse().unwrap(),
+                    number,
+                    previous: (number != 1).then_some(Digest(previous)),
+                    threshold: 1 + (roots as u32 - 1) % MAX_THRESHOLD,
+                    signing: signing.collect(),
+                    roots: names[..roots].iter().enumerate().map(|(i, n)| RootKey { name: n.clone(), key: key(i) }).collect(),
+                    issued: Timestamp::from_unix(from),
+                }
+            },
+        )
+    }
+
+    fn text() -> String {
+        let key = |i: u8| STANDARD.encode([i; 32]);
+        format!(
+            "bwld keyset v1\norigin lists.example.org\nkeyset 1\nprevious none\nthreshold 2\nroot a {}\nroot b {}\n\
+             signing c {} 2026-11-24T01:00:00Z 2027-11-24T01:00:00Z adult,games\n\
+             signing d {} 2026-11-24T01:00:00Z 2027-11-24T01:00:00Z *\nissued 2026-11-24T01:00:00Z\n",
+            key(1),
+            key(2),
+            key(3),
+            key(4),
+        )
+    }
+
+    #[test]
+    fn a_key_set_is_read() {
+        let set = KeySet::parse(&text()).unwrap();
+        assert_eq!((set.number, set.threshold, set.roots.len(), set.signing.len()), (1, 2, 2, 2));
+        assert!(set.signing[0].lists.allows(&"games".parse().unwrap()) && !set.signing[0].lists.allows(&"drugs".parse().unwrap()));
+        assert!(set.signing[1].lists.allows(&"drugs".parse().unwrap()));
+        assert_eq!(set.fingerprint(), Digest::of(text()));
+    }
+
+    #[test]
+    fn there_is_one_way_to_write_a_key_set() {
+        let text = text();
+        for (from, to) in [
+            ("v1", "v2"),
+            ("keyset 1", "keyset 0"),
+            ("keyset 1", "keyset 2"),
+            ("threshold 2", "threshold 0"),
+            ("threshold 2", "threshold 3"),
+            ("threshold 2", "threshold 02"),
+            ("root b ", "root a "),
+            ("root a ", "root c "),
+            ("root a ", "root A "),
+            ("root a ", "root "),
+            ("root a ", "root  "),
+            ("signing c ", "signing a "),
+            ("signing c ", "signing e "),
+            ("AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),
+            ("BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ=", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),
+            ("AgI=", "AgJ="),
+            ("AgI=", "AgI"),
+            ("AgICAgI=", "AgI="),
+            ("adult,games", "games,adult"),
+            ("adult,games", "adult,adult"),
+            ("adult,games", "adult,"),
+            ("adult,games", ""),
+            ("adult,games", "*,adult"),
+            ("2027-11-24", "2026-11-24"),
+            ("issued", "root z AAAA\nissued"),
+            ("issued 2026", "issued  2026"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            assert!(KeySet::parse(&changed).is_err(), "{from:?} -> {to:?}");
+        }
+        assert!(KeySet::parse(&format!("{text}\n")).is_err());
+        assert!(KeySet::parse(text.trim_end()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn print_and_parse_are_inverse(set in key_set()) {
+            prop_assert_eq!(KeySet::parse(&set.to_text()).unwrap(), set);
+        }
+    }
+}

@@ -92,3 +92,70 @@ fn parse_line(line: &str) -> Option<NoteSignature> {
     let (key_hash, signature) = bytes.split_first_chunk::<4>()?;
     (named && !signature.is_empty()).then(|| NoteSignature { name: name.to_owned(), key_hash: *key_hash, signature: signature.to_vec() })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn note() -> impl Strategy<Value = Note> {
+        let signature = ("[!-*,-~]{1,30}", any::<[u8; 4]>(), prop::collection::vec(any::<u8>(), 1..80))
+            .prop_map(|(name, key_hash, signature)| NoteSignature { name, key_hash, signature });
+        (prop::collection::vec("[ -~]{0,20}", 1..5), prop::collection::vec(signature, 1..=MAX_SIGNATURES))
+            .prop_map(|(lines, signatures)| Note { text: lines.join("\n") + "\n", signatures })
+    }
+
+    #[test]
+    fn the_form_is_strict() {
+        let good = "text\n\n\u{2014} name AAAAAAA=\n";
+        assert_eq!(Note::parse(good.as_bytes(), 100).unwrap().signatures[0].signature, [0]);
+        assert!(matches!(Note::parse(good.as_bytes(), good.len() - 1), Err(WireError::TooLarge { .. })));
+        for bad in [
+            "",
+            "\n",
+            "\n\n",
+            "text\n",
+            "text\n\n",
+            "text\n\n\n",
+            "text\n\n\u{2014} name AAAAAAA=",
+            "text\n\n\u{2014} name AAAAAAA=\n\n",
+            "text\n\n\u{2014} name AAAAAAA=\nx\n",
+            "text\n\u{2014} name AAAAAAA=\n",
+            "text\n\n- name AAAAAAA=\n",
+            "text\n\n\u{2014}  name AAAAAAA=\n",
+            "text\n\n\u{2014} name  AAAAAAA=\n",
+            "text\n\n\u{2014} name AAAAAAA= \n",
+            "text\n\n\u{2014} na+me AAAAAAA=\n",
+            "text\n\n\u{2014} na\u{a0}me AAAAAAA=\n",
+            "text\n\n\u{2014} name AAAAAA==\n",
+            "text\n\n\u{2014} name AAAAAAB=\n",
+            "text\n\n\u{2014} name AAAAAAA\n",
+            "text\n\n\u{2014} name AAAA-_A=\n",
+            "text\r\n\r\n\u{2014} name AAAAAAA=\r\n",
+            "te\txt\n\n\u{2014} name AAAAAAA=\n",
+        ] {
+            assert!(Note::parse(bad.as_bytes(), 100).is_err(), "{bad:?}");
+        }
+        assert!(Note::parse(b"\xff\n\n", 100).is_err());
+        let many = |n: usize| format!("text\n\n{}", "\u{2014} name AAAAAAA=\n".repeat(n));
+        assert!(Note::parse(many(16).as_bytes(), 1_000).is_ok() && Note::parse(many(17).as_bytes(), 1_000).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn encode_and_parse_are_inverse(note in note()) {
+            let encoded = note.encode();
+            let parsed = Note::parse(encoded.as_bytes(), 65_536).unwrap();
+            prop_assert_eq!(parsed.encode(), encoded);
+            prop_assert_eq!(parsed, note);
+        }
+
+        #[test]
+        fn anything_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(note) = Note::parse(&bytes, 200) {
+                prop_assert_eq!(note.encode().into_bytes(), bytes);
+            }
+        }
+    }
+}
