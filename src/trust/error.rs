@@ -182,6 +182,33 @@ pub enum TrustError {
 }
 
 impl TrustError {
+    /// A short stable word for status files, metrics and the test vectors of docs/PROTOCOL.md.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            TrustError::Form(_) => "form",
+            TrustError::WrongOrigin { .. } => "wrong-origin",
+            TrustError::WrongList { .. } => "wrong-list",
+            TrustError::WrongColour { .. } => "wrong-colour",
+            TrustError::FingerprintMismatch { .. } => "fingerprint-mismatch",
+            TrustError::KeySetNumber { .. } => "key-set-number",
+            TrustError::KeySetPrevious { .. } => "key-set-previous",
+            TrustError::TooFewRootSignatures { .. } => "too-few-root-signatures",
+            TrustError::NewerKeySet { .. } => "newer-key-set",
+            TrustError::BadSignature { .. } => "bad-signature",
+            TrustError::UnknownKey { .. } => "unknown-key",
+            TrustError::KeyNotValid { .. } => "key-not-valid",
+            TrustError::KeyNotForList { .. } => "key-not-for-list",
+            TrustError::IssuedInFuture { .. } => "issued-in-future",
+            TrustError::Lifetime { .. } => "lifetime",
+            TrustError::Rollback { .. } => "rollback",
+            TrustError::SplitView { .. } => "split-view",
+            TrustError::Superseded { .. } => "superseded",
+            TrustError::KeyName => "key-name",
+            TrustError::SecretKeyForm => "secret-key-form",
+            TrustError::NoRandomness(_) => "no-randomness",
+        }
+    }
+
     /// Whether this only says that something newer is known already.
     pub const fn is_superseded(&self) -> bool {
         matches!(self, TrustError::Superseded { .. })

@@ -2,3 +2,5 @@
 mod config;
 mod layers;
 mod lists;
+mod signed;
+mod trust;
