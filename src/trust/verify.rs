@@ -130,9 +130,31 @@ impl Trusted {
         Ok(VerifiedHead { head, note: parsed.encode(), freshness })
     }
 
+    /// What a head accepted earlier, `note` as it was kept, still counts for: `None` if the keys that signed it have been taken out
+    /// of the key set since. A thief who signed the highest serial there is would else shut every follower out for ever;
+    /// so a stolen key takes what it claimed with it. Heads by the remaining keys lose nothing.
+    ///
+    /// The colour of a list outlives this: pass it to [`Trusted::verify_head`] by itself.
+    ///
+    /// # Errors
+    /// [`TrustError`] if it is no head of this origin or was damaged where it was kept.
+    pub fn accepted(&self, note: &[u8]) -> Result<Option<Accepted>, TrustError> {
+        let parsed = Note::parse(note, MAX_HEAD)?;
+        let head = Head::parse(&parsed.text)?;
+        if head.origin != self.keyset.origin {
+            return Err(TrustError::WrongOrigin { expected: self.keyset.origin.clone(), found: head.origin });
+        }
+        let signed = signers(&parsed, &self.signing_keys())?;
+        Ok((!signed.is_empty()).then_some(Accepted { head }))
+    }
+
     /// The publisher.
     pub fn origin(&self) -> &Origin {
         &self.keyset.origin
+    }
+
+    fn signing_keys(&self) -> Vec<KnownKey<'_>> {
+        self.keyset.signing.iter().map(|s| KnownKey { name: &s.name, key: &s.key }).collect()
     }
 
     fn check_subject(&self, head: &Head, list: &ListId, colour: Option<Colour>, before: Option<&Accepted>) -> Result<(), TrustError> {
@@ -152,8 +174,7 @@ impl Trusted {
 
     /// One signature at least must be by a key that may sign this list at both times. Every line of a known key must be good.
     fn check_signatures(&self, note: &Note, head: &Head, now: Timestamp) -> Result<(), TrustError> {
-        let known: Vec<KnownKey<'_>> = self.keyset.signing.iter().map(|s| KnownKey { name: &s.name, key: &s.key }).collect();
-        let signed = signers(note, &known)?;
+        let signed = signers(note, &self.signing_keys())?;
         let mut refusal = None;
         for key in self.keyset.signing.iter().filter(|s| signed.contains(&s.key)) {
             match may_sign(key, head, now) {
@@ -212,7 +233,7 @@ fn check_history(head: &Head, before: &Head) -> Result<(), TrustError> {
     Ok(())
 }
 
-/// What a follower remembers of the newest head it accepted for a list, for ever.
+/// What a follower remembers of the newest head it accepted for a list, for ever; see [`Trusted::accepted`] for the one exception.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Accepted {
     /// That head.

@@ -277,16 +277,34 @@ fn key_compromise_and_recovery() {
     }
     // Key set 3 takes the key out: from then on nothing it signs counts, however it is dated.
     assert_eq!(outcome(&trusted(3), &forged_note, Some(&head(2)), now()), "unknown-key");
-    // A follower that accepted the forged version hears of it, and goes on with the next serial but one.
+    // The follower that accepted the forged version lets go of it with the key, and is back with the next honest head,
+    // whatever its serial.
+    assert_eq!(trusted(1).accepted(forged_note.as_bytes()).unwrap(), Some(Accepted { head: forged.clone() }));
+    assert_eq!(trusted(3).accepted(forged_note.as_bytes()).unwrap(), None);
+    for number in [3, 4] {
+        assert_eq!(outcome(&trusted(3), &signed(&head(number)), None, now()), "fresh");
+    }
     let honest = head(4);
-    assert_eq!(outcome(&trusted(3), &signed(&honest), Some(&forged), now()), "split-view");
-    let further = bent(4, |h| (h.serial, h.previous) = (serial(5), Some(honest.version_digest())));
-    assert_eq!(outcome(&trusted(3), &signed(&further), Some(&forged), now()), "fresh");
+    let kept = trusted(3).accepted(signed(&honest).as_bytes()).unwrap();
+    assert_eq!(kept, Some(Accepted { head: honest.clone() }), "heads by the remaining keys keep their claim");
     // A follower that knows only the old key set is sent for the new one before anything else.
     assert!(matches!(
         check(&trusted(1), &signed(&honest), Some(&head(3)), now()),
         Err(TrustError::NewerKeySet { needed: 3, known: 1 })
     ));
+}
+
+#[test]
+fn fast_forward() {
+    // The thief of a signing key signs the highest serial there is. As long as his key is in force, nothing else passes ...
+    let last = bent(3, |h| (h.serial, h.keyset) = (serial(i64::MAX as u64), 1));
+    let forged = note(&last.to_text(), &["signing-1"]);
+    assert_eq!(outcome(&trusted(1), &forged, Some(&head(3)), now()), "fresh");
+    let honest = bent(4, |h| h.keyset = 1);
+    assert_eq!(outcome(&trusted(1), &note(&honest.to_text(), &["signing-1"]), Some(&last), now()), "rollback");
+    // ... and with his key his serial goes too.
+    let kept = trusted(3).accepted(forged.as_bytes()).unwrap().map(|accepted| accepted.head);
+    assert_eq!(outcome(&trusted(3), &signed(&head(4)), kept.as_ref(), now()), "fresh");
 }
 
 #[test]
