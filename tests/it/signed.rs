@@ -8,8 +8,8 @@ use bwld::{
     list::{Change, ChangeSet, Colour, Digest, Entry, ListId, Origin, Serial, Timestamp},
     trust::{SecretKey, Trusted},
     wire::{
-        Delta, DeltaHeader, Head, KeySet, ListSelection, Note, Root, RootKey, SigningKeyLine, SnapshotHeader, SnapshotRef,
-        SnapshotWriter, TreeBuilder, bits_for,
+        Delta, DeltaHeader, Head, KeySet, ListSelection, Note, Root, RootKey, SigningKeyLine, SnapshotHeader, SnapshotRef, SnapshotWriter,
+        TreeBuilder, bits_for,
     },
 };
 

@@ -197,10 +197,8 @@ fn mix_and_match() {
     }
     // A head's text under the signature of another head.
     let (a, b) = (signed(&head(3)), signed(&head(2)));
-    let mixed = Note {
-        text: Note::parse(a.as_bytes(), 4_096).unwrap().text,
-        signatures: Note::parse(b.as_bytes(), 4_096).unwrap().signatures,
-    };
+    let mixed =
+        Note { text: Note::parse(a.as_bytes(), 4_096).unwrap().text, signatures: Note::parse(b.as_bytes(), 4_096).unwrap().signatures };
     assert_eq!(outcome(&trusted(3), &mixed.encode(), None, now()), "bad-signature");
     // A key set's text is no head and a head's text is no key set, whoever signed them.
     assert_eq!(outcome(&trusted(3), &note(&keyset_3().to_text(), &["signing-2"]), None, now()), "form");
@@ -288,10 +286,7 @@ fn key_compromise_and_recovery() {
     let kept = trusted(3).accepted(signed(&honest).as_bytes()).unwrap();
     assert_eq!(kept, Some(Accepted { head: honest.clone() }), "heads by the remaining keys keep their claim");
     // A follower that knows only the old key set is sent for the new one before anything else.
-    assert!(matches!(
-        check(&trusted(1), &signed(&honest), Some(&head(3)), now()),
-        Err(TrustError::NewerKeySet { needed: 3, known: 1 })
-    ));
+    assert!(matches!(check(&trusted(1), &signed(&honest), Some(&head(3)), now()), Err(TrustError::NewerKeySet { needed: 3, known: 1 })));
 }
 
 #[test]
