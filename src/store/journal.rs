@@ -251,6 +251,15 @@ impl Journal {
         Err(damaged(&segment_path(&self.dir, self.segment), scanned.whole, scanned.next, reason))
     }
 
+    /// Octets of the segments behind that of the last checkpoint. (That one's own do not count: a large state would be restated for ever.)
+    pub(super) fn since_checkpoint(&self) -> Result<u64, StoreError> {
+        let mut octets = 0;
+        for (path, size) in self.segments()? {
+            octets = if read_header(&path)?.state_frames > 0 { 0 } else { octets + size };
+        }
+        Ok(octets)
+    }
+
     /// Files of the segments in order, each with its octets; all are complete up to there.
     pub(super) fn segments(&self) -> Result<Vec<(PathBuf, u64)>, StoreError> {
         segments_in(&self.dir)?

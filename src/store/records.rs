@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::list::{Digest, ListId, Serial, Timestamp};
 
-use super::ListMeta;
+use super::{ArtefactKind, ArtefactName, ListMeta};
 
 /// A base: a snapshot and its bucket file, of one version.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -65,13 +65,58 @@ pub struct VersionRecord {
     pub delta: Option<DeltaRecord>,
 }
 
+/// The newest version of a list and how it is served.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Newest {
+    /// The version, as the log shows it.
+    pub version: VersionRecord,
+    /// Its head as signed last.
+    pub head: String,
+    /// The base that the head names.
+    pub base: BaseRef,
+}
+
+/// All that is known of a list but for its log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListState {
+    /// Description.
+    pub meta: ListMeta,
+    /// No longer offered.
+    pub removed: bool,
+    /// The newest version; none before the first publication and while the list is removed.
+    pub newest: Option<Newest>,
+    /// The base before `newest.base`, still kept for those who are fetching it.
+    pub previous_base: Option<BaseRef>,
+    /// What is staged: the artefact of the changes and how many there are.
+    pub staged: Option<(Digest, u64)>,
+    /// Serials go on above this one.
+    pub floor: Option<Serial>,
+    /// Deltas that begin at a serial before this one are not kept; none: all are.
+    pub deltas_from: Option<Serial>,
+    /// Serial and version digest of the last version there ever was; also after a removal.
+    pub last: Option<(Serial, Digest)>,
+}
+
+impl ListState {
+    /// The serial that the next version gets: above the last one and above the floor. `None` after 2^63-1.
+    pub fn next_serial(&self) -> Option<Serial> {
+        match self.last.map(|(serial, _)| serial).max(self.floor) {
+            Some(serial) => serial.next(),
+            None => Some(Serial::FIRST),
+        }
+    }
+}
+
 /// One frame. Each is applied to the index by the same code in normal running and at recovery.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "kebab-case", deny_unknown_fields)]
+#[allow(clippy::large_enum_variant)] // lives for one commit; a box would only be in the way of those who make it
 pub enum Record {
     /// A key set came into force (its note).
     KeySet { number: u64, note: String, at: Timestamp },
-    /// A list was made or its description changed (colour never).
+    /// A list was made or its description changed (colour never). A removed list is offered again; its serials go on.
     List { meta: ListMeta, at: Timestamp, by: String },
     /// A list is no longer offered; its serials stay known for ever.
     ListRemoved { list: ListId, at: Timestamp, by: String },
@@ -81,8 +126,41 @@ pub enum Record {
     Published { list: ListId, version: VersionRecord, head: String, base: BaseRef },
     /// The same version signed again, perhaps naming another base.
     Head { list: ListId, head: String, base: BaseRef, at: Timestamp },
-    /// Deltas up to this `from` serial (exclusive) are no longer kept.
+    /// Deltas that begin at a serial before this one are no longer kept.
     DeltasDropped { list: ListId, before: Serial, at: Timestamp },
     /// Serials of a list go on above this one (after a restore).
     SerialFloor { list: ListId, serial: Serial, at: Timestamp },
+    /// In a checkpoint: a list as it was then. Only the store writes it.
+    ListState { state: ListState },
+    /// In a checkpoint: an entry of a list's log. Only the store writes it.
+    Version { list: ListId, version: VersionRecord },
+}
+
+impl Record {
+    /// As in a frame.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a record has only text keys and values that JSON can hold")
+    }
+
+    /// Reads a frame's content. It never panics, whatever the bytes.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn decode(content: &[u8]) -> Result<Record, String> {
+        serde_json::from_slice(content).map_err(|e| e.to_string())
+    }
+
+    /// The artefacts it names, which must be durable before it is committed.
+    pub fn artefacts(&self) -> Vec<ArtefactName> {
+        let of_base = |base: &BaseRef| [(ArtefactKind::Snapshot, base.snapshot), (ArtefactKind::Buckets, base.buckets)];
+        match self {
+            Record::Staged { changes: Some(digest), .. } => vec![(ArtefactKind::Changes, *digest)],
+            Record::Published { version, base, .. } => {
+                let delta = version.delta.as_ref().map(|d| (ArtefactKind::Delta, d.digest));
+                of_base(base).into_iter().chain(delta).collect()
+            }
+            Record::Head { base, .. } => of_base(base).into(),
+            _ => Vec::new(),
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub(super) const ENDING: &str = "seg";
 pub struct Frame<'a> {
     /// Its number.
     pub id: FrameId,
+    /// Hash of the frame before it.
+    pub before: Digest,
     /// Its hash.
     pub hash: Digest,
     /// What it says.
@@ -124,7 +126,14 @@ pub(super) fn scan(
             return Err(damaged(path, whole, next, "it does not follow the frame before it".into()));
         }
         let state = in_state(&header, next);
-        visit(Frame { id: next, hash: frame.hash, content: frame.content, state: state.is_some(), checkpoint: state == Some(0) })?;
+        visit(Frame {
+            id: next,
+            before: frame.before,
+            hash: frame.hash,
+            content: frame.content,
+            state: state.is_some(),
+            checkpoint: state == Some(0),
+        })?;
         last = frame.hash;
         next += 1;
         whole += frame.size as u64;

@@ -4,3 +4,4 @@ mod layers;
 mod lists;
 mod signed;
 mod trust;
+mod store;

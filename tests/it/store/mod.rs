@@ -1,0 +1,4 @@
+//! The data folder: commits, recovery, faults, checkpoints, backup.
+
+mod commits;
+pub(crate) mod made;
