@@ -264,7 +264,8 @@ impl<'a> Replay<'a> {
         // The journal may begin later, with a checkpoint; an index that ends before that has missed nothing only if it ends right there
         // or knows nothing yet.
         let follows = self.mark.frame + 1 == frame.id && self.mark.hash == frame.before.0;
-        if !follows && !(self.mark.frame == 0 && frame.checkpoint) {
+        let begins = self.mark.frame == 0 && frame.checkpoint;
+        if !(follows || begins) {
             return Err(foreign());
         }
         let bad = |reason: String| StoreError::BadFrame { frame: frame.id, reason };

@@ -105,12 +105,11 @@ pub(super) fn fingerprint_holds(index: &dyn Index) -> Result<bool, StoreError> {
     Ok(found == mark)
 }
 
+/// Takes a key and its value.
+type EachPair<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
+
 /// Gives every pair below `prefix` to `visit`, in order.
-pub(super) fn each(
-    index: &dyn Index,
-    prefix: &[u8],
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+pub(super) fn each(index: &dyn Index, prefix: &[u8], visit: &mut EachPair<'_>) -> Result<(), StoreError> {
     let mut after = Vec::new();
     loop {
         let page: Vec<Pair> = index.scan(prefix, &after, PAGE)?;
