@@ -3,5 +3,5 @@ mod config;
 mod layers;
 mod lists;
 mod signed;
-mod trust;
 mod store;
+mod trust;
