@@ -2,6 +2,8 @@
 mod config;
 mod layers;
 mod lists;
+mod protocol;
 mod signed;
 mod store;
 mod trust;
+mod vectors;
