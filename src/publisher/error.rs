@@ -37,9 +37,6 @@ pub enum PublishError {
     /// There is one already.
     #[error("there is a list \"{0}\" already; choose another name, or change it with `bwld list set`")]
     ListExists(ListId),
-    /// A name that was used before: its serials are never used again.
-    #[error("list \"{0}\" was removed; its name is not used again, because subscribers remember its serials; choose another name")]
-    ListWasRemoved(ListId),
     /// A list whose content on disk is not what its head says. It is not served until repaired.
     #[error("list \"{list}\" is out of service: {reason}; run `bwld check`, then `bwld restore`")]
     OutOfService {
@@ -56,7 +53,7 @@ pub enum PublishError {
     KeySet(#[from] TrustError),
     /// An import as a whole was refused.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(ReadError),
     /// Something the publisher wrote itself does not have its form: a defect, or a damaged file.
     #[error("what was written before cannot be read: {0}; run `bwld check`")]
     Wire(#[from] WireError),
@@ -90,7 +87,7 @@ impl PublishError {
         match self {
             PublishError::Refused(_) | PublishError::Read(_) | PublishError::KeySet(_) => Class::Reject,
             PublishError::NoList(_) => Class::NotFound,
-            PublishError::ListExists(_) | PublishError::ListWasRemoved(_) | PublishError::Signing(_) => Class::Conflict,
+            PublishError::ListExists(_) | PublishError::Signing(_) => Class::Conflict,
             PublishError::Io(_) | PublishError::System(_) => Class::Retry,
             PublishError::Store(e) => match e.class() {
                 crate::store::Class::Reject => Class::Reject,

@@ -24,14 +24,6 @@ impl Tally {
         }
     }
 
-    pub(super) fn uncount(&mut self, sign: u8) {
-        match sign {
-            b'+' => self.added -= 1,
-            b'-' => self.removed -= 1,
-            _ => self.replaced -= 1,
-        }
-    }
-
     pub(super) fn total(&self) -> u64 {
         self.added + self.removed + self.replaced
     }

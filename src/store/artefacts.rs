@@ -107,6 +107,11 @@ impl Artefacts {
         Ok(Artefacts { dir: dir.into(), disk, unnamed: Arc::default() })
     }
 
+    /// Where unfinished files lie; on the same file system. A start removes what is left there.
+    pub fn temporary_dir(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
     /// Where an artefact lies, whether it is there or not.
     pub fn path(&self, kind: ArtefactKind, digest: &Digest) -> PathBuf {
         self.dir.join(relative_path((kind, *digest)))

@@ -1,7 +1,5 @@
 //! Deltas (docs/PROTOCOL.md section 7).
 
-use std::fmt::Write as _;
-
 use crate::list::{Change, ChangeSet, Colour, ListId, Origin, Serial};
 
 use super::{WireError, lines::Lines};
@@ -30,14 +28,21 @@ pub struct Delta {
     pub changes: ChangeSet,
 }
 
+impl DeltaHeader {
+    /// The header's lines, through the empty one, for a delta of `changes` change lines: for those who write a delta as a
+    /// stream.
+    pub fn to_text(&self, changes: u64) -> String {
+        let DeltaHeader { origin, list, colour, from, to } = self;
+        format!("bwld delta v1\norigin {origin}\nlist {list}\ncolour {colour}\nfrom {from}\nto {to}\nchanges {changes}\n\n")
+    }
+}
+
 impl Delta {
     /// The uncompressed bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let DeltaHeader { origin, list, colour, from, to } = &self.header;
         let lines: usize = self.changes.iter().map(|change| change.body().len() + 2).sum();
         let mut text = String::with_capacity(512 + lines);
-        let _ = write!(text, "bwld delta v1\norigin {origin}\nlist {list}\ncolour {colour}\nfrom {from}\nto {to}\n");
-        let _ = write!(text, "changes {}\n\n", self.changes.len());
+        text.push_str(&self.header.to_text(self.changes.len() as u64));
         for change in self.changes.iter() {
             text.push(change.sign());
             text.push_str(change.body());

@@ -1,0 +1,145 @@
+//! Writes a base: snapshot and bucket file of one version, both as streams, side by side.
+
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::thread;
+
+use crate::list::Digest;
+use crate::store::{ArtefactKind, ArtefactWriter, Artefacts, BaseRef, BaseWriter, Built, Content, OwnSnapshot, SortedLines};
+use crate::wire::{Root, SnapshotHeader, SnapshotWriter, ZstdReader, ZstdWriter, compress};
+
+use super::PublishError;
+use super::chunks::{LineReceiver, LineSender, fan_out, first_cause, join};
+use super::lines::{Lines, NoLines};
+
+/// A snapshot of up to this many entries is compressed in one piece, and better.
+const SMALL: u64 = 4_000;
+
+/// How much time there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Haste {
+    /// Somebody waits for the publication.
+    Now,
+    /// In the background.
+    Later,
+}
+
+impl Haste {
+    /// zstd's level for a stream. Levels above 7 cost tens of MiB of memory when the size is not known beforehand.
+    fn level(self) -> i32 {
+        match self {
+            Haste::Now => 3,
+            Haste::Later => 7,
+        }
+    }
+}
+
+/// The level for this many octets in one piece: as small as can be where that takes a moment.
+pub(super) fn level_for(octets: usize) -> i32 {
+    match octets {
+        0..=131_072 => 19,
+        131_073..=1_048_576 => 9,
+        _ => 3,
+    }
+}
+
+/// Writes the base of the version in `header`, whose lines `make` sends in order.
+///
+/// A crash leaves artefacts that no record names; the sweep removes them.
+pub(super) fn write_base<T>(
+    artefacts: &Artefacts,
+    header: &SnapshotHeader,
+    bits: u8,
+    haste: Haste,
+    make: impl FnOnce(&mut LineSender) -> Result<T, PublishError>,
+) -> Result<(BaseRef, Root, T), PublishError> {
+    let (mut sender, [to_snapshot, to_buckets]) = fan_out();
+    thread::scope(|scope| {
+        let snapshot = scope.spawn(move || write_snapshot(artefacts, header, haste, &to_snapshot));
+        let buckets = scope.spawn(move || write_buckets(artefacts, bits, &to_buckets));
+        let made = make(&mut sender);
+        let made = sender.end(made);
+        let written = first_cause(join(snapshot), join(buckets));
+        let (((snapshot, snapshot_size, snapshot_zst), built), made) = first_cause(written, made)?;
+        let base = BaseRef {
+            serial: header.serial,
+            snapshot,
+            snapshot_size,
+            snapshot_zst,
+            buckets: built.digest,
+            bits: built.bits,
+            entries: built.entries,
+        };
+        Ok((base, built.root, made))
+    })
+}
+
+/// Where a snapshot goes.
+enum Out {
+    Memory(Vec<u8>),
+    Stream(Box<ZstdWriter<ArtefactWriter>>),
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Out::Memory(memory) => memory.write(bytes),
+            Out::Stream(stream) => stream.write(bytes),
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Digest, size and compressed size.
+fn write_snapshot(
+    artefacts: &Artefacts,
+    header: &SnapshotHeader,
+    haste: Haste,
+    lines: &LineReceiver,
+) -> Result<(Digest, u64, u64), PublishError> {
+    let out = if header.entries <= SMALL {
+        Out::Memory(Vec::new())
+    } else {
+        Out::Stream(Box::new(ZstdWriter::new(artefacts.writer(ArtefactKind::Snapshot)?, haste.level())?))
+    };
+    let mut writer = SnapshotWriter::new(out, header)?;
+    lines.each(|line| Ok(writer.push(line)?))?;
+    let (out, digest, size) = writer.finish()?;
+    let zst = match out {
+        Out::Memory(bytes) => {
+            let stored = compress(&bytes, level_for(bytes.len()));
+            artefacts.put(ArtefactKind::Snapshot, &digest, &stored)?;
+            stored.len() as u64
+        }
+        Out::Stream(stream) => stream.finish()?.finish(&digest)?,
+    };
+    Ok((digest, size, zst))
+}
+
+fn write_buckets(artefacts: &Artefacts, bits: u8, lines: &LineReceiver) -> Result<Built, PublishError> {
+    let mut writer = BaseWriter::new(bits, &artefacts.temporary_dir());
+    lines.each(|line| Ok(writer.push(line)?))?;
+    let (out, built) = writer.finish(artefacts.writer(ArtefactKind::Buckets)?)?;
+    out.finish(&built.digest)?;
+    Ok(built)
+}
+
+/// The lines of a list: the snapshot of its base merged with what changed since.
+pub(super) fn list_lines<'c>(
+    artefacts: &Artefacts,
+    base: Option<&BaseRef>,
+    content: &'c Content,
+) -> Result<Box<dyn Lines + 'c>, PublishError> {
+    let Some(base) = base else { return Ok(Box::new(NoLines)) };
+    let snapshot = open_snapshot(artefacts, base)?;
+    // Nothing changed: no merge.
+    if content.overlay_len() == 0 { Ok(Box::new(snapshot)) } else { Ok(Box::new(SortedLines::new(Some(snapshot), content))) }
+}
+
+fn open_snapshot(artefacts: &Artefacts, base: &BaseRef) -> Result<OwnSnapshot<ZstdReader<BufReader<File>>>, PublishError> {
+    let file = BufReader::with_capacity(64 << 10, artefacts.open_file(ArtefactKind::Snapshot, &base.snapshot)?);
+    let reader = ZstdReader::new("snapshot", file, base.snapshot_size)?;
+    Ok(OwnSnapshot::new(reader, base.snapshot, base.snapshot_size)?)
+}

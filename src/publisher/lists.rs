@@ -1,0 +1,207 @@
+//! Lists as such: made, described, removed, looked at.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use crate::list::{Code, ListId, Serial};
+use crate::store::{Content, ListMeta, PublishedList, Record};
+
+use super::base::list_lines;
+use super::error::cut;
+use super::lines::Lines;
+use super::state::{Slot, State};
+use super::{ListPatch, ListView, LogPage, NewList, PublishError, Publisher, Refusal};
+
+/// Longest text of a description, in octets.
+const MAX_TEXT: usize = 500;
+/// Most categories of a list.
+const MAX_CATEGORIES: usize = 64;
+/// Most versions in a page of the log.
+const MAX_PAGE: usize = 1_000;
+
+impl Publisher {
+    /// All lists by name.
+    pub fn lists(&self) -> Vec<ListView> {
+        self.slots().iter().map(|slot| view(&slot.lock())).collect()
+    }
+
+    /// One list.
+    ///
+    /// # Errors
+    /// [`PublishError::NoList`].
+    pub fn view(&self, id: &ListId) -> Result<ListView, PublishError> {
+        Ok(view(&self.slot(id)?.lock()))
+    }
+
+    /// Makes a list. It is served once it is published. A name that was removed goes on with its serials, if its colour is
+    /// the same.
+    ///
+    /// # Errors
+    /// [`PublishError::Refused`] by form; [`PublishError::ListExists`].
+    pub fn create_list(&self, new: NewList, by: &str) -> Result<ListView, PublishError> {
+        let mut meta = ListMeta {
+            id: new.id,
+            colour: new.colour,
+            title: new.title,
+            categories: new.categories,
+            owner: new.owner,
+            licence: new.licence,
+            source: new.source,
+            review: new.review,
+            created: self.clock.now(),
+        };
+        settle(&mut meta)?;
+        let mut slots = self.slots_mut();
+        if slots.contains_key(&meta.id) {
+            return Err(PublishError::ListExists(meta.id));
+        }
+        self.store.commit(&Record::List { meta: meta.clone(), at: self.clock.now(), by: by.to_owned() })?;
+        let mut state = State::new(meta);
+        if let Some(known) = self.store.list(&state.meta.id)? {
+            (state.last, state.floor) = (known.last, known.floor);
+        }
+        let view = view(&state);
+        slots.insert(state.meta.id.clone(), Arc::new(Slot::new(state)));
+        Ok(view)
+    }
+
+    /// Changes a list's description.
+    ///
+    /// # Errors
+    /// [`PublishError::Refused`] by form; [`PublishError::NoList`].
+    pub fn set_list(&self, id: &ListId, patch: ListPatch, by: &str) -> Result<ListView, PublishError> {
+        let slot = self.slot(id)?;
+        let mut state = slot.lock();
+        let mut meta = ListMeta::clone(&state.meta);
+        let texts = [
+            (&mut meta.title, patch.title),
+            (&mut meta.owner, patch.owner),
+            (&mut meta.licence, patch.licence),
+            (&mut meta.source, patch.source),
+            (&mut meta.review, patch.review),
+        ];
+        for (old, new) in texts {
+            if let Some(new) = new {
+                *old = new;
+            }
+        }
+        meta.categories = patch.categories.unwrap_or(meta.categories);
+        settle(&mut meta)?;
+        if meta != *state.meta {
+            self.store.commit(&Record::List { meta: meta.clone(), at: self.clock.now(), by: by.to_owned() })?;
+            state.meta = Arc::new(meta);
+            if let Some(staged) = &mut state.staged {
+                // The categories may be others now.
+                staged.screened = false;
+            }
+            if let Some(published) = &state.published {
+                let published = Arc::new(PublishedList { meta: state.meta.clone(), ..PublishedList::clone(published) });
+                state.published = Some(published.clone());
+                self.catalog.set(published);
+            }
+        }
+        Ok(view(&state))
+    }
+
+    /// Offers a list no longer. Its serials stay known for ever.
+    ///
+    /// # Errors
+    /// [`PublishError::NoList`], or of the store.
+    pub fn remove_list(&self, id: &ListId, by: &str) -> Result<(), PublishError> {
+        let slot = self.slot(id)?;
+        // In this order everywhere: all lists, then one.
+        let mut slots = self.slots_mut();
+        let _state = slot.lock();
+        self.store.commit(&Record::ListRemoved { list: id.clone(), at: self.clock.now(), by: by.to_owned() })?;
+        slots.remove(id);
+        self.catalog.remove(id);
+        (self.announce)(id);
+        Ok(())
+    }
+
+    /// The log of a list, newest first: versions before `before`, at most `limit` (up to 1,000).
+    ///
+    /// # Errors
+    /// [`PublishError::NoList`], or of the store.
+    pub fn log(&self, id: &ListId, before: Option<Serial>, limit: usize) -> Result<LogPage, PublishError> {
+        self.slot(id)?;
+        let limit = limit.clamp(1, MAX_PAGE);
+        let mut versions = self.store.versions(id, before, limit + 1)?;
+        let more = versions.len() > limit;
+        versions.truncate(limit);
+        let next = if more { versions.last().map(|v| v.serial) } else { None };
+        Ok(LogPage { versions, next })
+    }
+
+    /// Writes the newest version's entry lines, in order, each with its LF. Returns their number.
+    ///
+    /// # Errors
+    /// [`PublishError::NoList`], or of disk and `out`.
+    pub fn export(&self, id: &ListId, out: &mut dyn Write) -> Result<u64, PublishError> {
+        // The version that is current now; the lock is not held while a slow reader takes it.
+        let published = {
+            let slot = self.slot(id)?;
+            let state = slot.lock();
+            state.in_service()?;
+            state.published.clone()
+        };
+        let empty = Content::empty();
+        let (base, content) = published.as_ref().map_or((None, &empty), |p| (p.bases.last(), &p.content));
+        let mut lines = list_lines(self.store.artefacts(), base, content)?;
+        let mut out = std::io::BufWriter::with_capacity(64 << 10, out);
+        let mut count = 0;
+        while let Some(line) = lines.next_line()? {
+            out.write_all(line.as_bytes())?;
+            out.write_all(b"\n")?;
+            count += 1;
+        }
+        out.flush()?;
+        Ok(count)
+    }
+}
+
+fn view(state: &State) -> ListView {
+    let published = state.published.as_ref();
+    ListView {
+        meta: ListMeta::clone(&state.meta),
+        serial: published.map(|p| p.head.serial),
+        entries: state.entries(),
+        updated: published.map(|p| p.updated),
+        expires: published.map(|p| p.head.expires),
+        staged: state.staged.as_ref().map_or(0, |s| s.tally.total()),
+    }
+}
+
+/// Brings a description into its form, or says what is wrong with it.
+fn settle(meta: &mut ListMeta) -> Result<(), PublishError> {
+    let mut refusals = Vec::new();
+    let texts = [
+        ("title", &mut meta.title),
+        ("owner", &mut meta.owner),
+        ("licence", &mut meta.licence),
+        ("source", &mut meta.source),
+        ("review", &mut meta.review),
+    ];
+    for (place, text) in texts {
+        *text = text.trim().to_owned();
+        if text.len() > MAX_TEXT || text.chars().any(char::is_control) {
+            refusals.push(Refusal {
+                place: place.into(),
+                text: cut(text),
+                reason: format!("longer than {MAX_TEXT} octets, or more than one line"),
+                hint: "write one line".into(),
+            });
+        }
+    }
+    meta.categories.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+    meta.categories.dedup();
+    if meta.categories.len() > MAX_CATEGORIES {
+        refusals.push(Refusal {
+            place: "categories".into(),
+            text: meta.categories.last().map_or("", Code::as_str).into(),
+            reason: format!("more than {MAX_CATEGORIES} categories"),
+            hint: "make several lists of it".into(),
+        });
+    }
+    if refusals.is_empty() { Ok(()) } else { Err(PublishError::Refused(refusals)) }
+}

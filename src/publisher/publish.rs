@@ -1,0 +1,367 @@
+//! Publication: guards → serial → artefacts → head → journal (the commit point) → catalog → announce.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::list::{Change, ChangeSet, Digest, Entry, ListId, Rule, Serial};
+use crate::store::{ArtefactKind, BaseRef, Content, DeltaRecord, DeltaRef, PublishedList, Record, VersionRecord};
+use crate::wire::{Delta, DeltaHeader, Head, SnapshotHeader, ZstdWriter, bits_for, compress, keep_bits};
+
+use super::base::{Haste, level_for, list_lines, write_base};
+use super::changes::Staged;
+use super::error::cut;
+use super::guards::{FORCEABLE, Screen, Tally, too_much};
+use super::lines::{Lines, SmallChanges, apply};
+use super::sign::snapshot_ref;
+use super::state::State;
+use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal};
+
+/// Refusals that are listed; the rest is counted.
+pub(super) const LISTED: usize = 100;
+/// Deltas kept at most: each publication copies their list.
+pub(super) const MAX_DELTAS: usize = 10_000;
+/// Deltas of so many octets together are kept even if the snapshot is smaller: it costs little and saves small lists
+/// from having hardly any.
+pub(super) const DELTAS_FREE: u64 = 64 << 10;
+
+/// What a version is made of, all of it durable, nothing of it named yet.
+struct Made {
+    content: Content,
+    base: BaseRef,
+    delta: Option<DeltaRecord>,
+}
+
+/// Where a version stands in its list's history.
+struct Place {
+    serial: Serial,
+    /// Version digest of the one before.
+    previous: Option<Digest>,
+    /// The newest version, if a delta leads from it.
+    from: Option<Serial>,
+}
+
+impl Publisher {
+    /// Publishes what is staged.
+    ///
+    /// A first version may be empty; later on nothing is published when nothing is staged.
+    ///
+    /// # Errors
+    /// [`PublishError::Refused`] by a guard; everything is then as it was, as it is after every other error.
+    pub fn publish(&self, id: &ListId, request: &PublishRequest, by: &str) -> Result<PublishReport, PublishError> {
+        check_force(&request.force)?;
+        let slot = self.slot(id)?;
+        let mut state = slot.lock();
+        state.in_service()?;
+        let nothing = state.staged.as_ref().is_none_or(|s| s.tally.total() == 0);
+        if nothing && state.published.is_some() {
+            return Ok(PublishReport { version: None, changes: self.view_staged(&state, 0)? });
+        }
+        let mut changes = self.view_staged(&state, if request.dry_run { LISTED } else { 0 })?;
+        if !changes.refused.is_empty() && !request.dry_run {
+            return Err(PublishError::Refused(changes.refused));
+        }
+        if let Some(staged) = &mut state.staged {
+            staged.screened |= changes.refused.is_empty();
+        }
+        let forced = |guard: &Refusal| request.force.iter().any(|name| guard.place == format!("guard:{name}"));
+        let (overridden, standing): (Vec<Refusal>, Vec<Refusal>) = changes.guards.drain(..).partition(forced);
+        if !standing.is_empty() && !request.dry_run {
+            return Err(PublishError::Refused(standing));
+        }
+        changes.guards = standing;
+        if request.dry_run {
+            return Ok(PublishReport { version: None, changes });
+        }
+        let forced = overridden.iter().map(|guard| guard.place.trim_start_matches("guard:").to_owned()).collect();
+        let version = self.publish_staged(&mut state, request, forced, by)?;
+        Ok(PublishReport { version: Some(version), changes })
+    }
+
+    fn publish_staged(
+        &self,
+        state: &mut State,
+        request: &PublishRequest,
+        forced: Vec<String>,
+        by: &str,
+    ) -> Result<VersionRecord, PublishError> {
+        let place = place(state)?;
+        let tally = state.staged.as_ref().map_or(Tally::default(), |s| s.tally);
+        // Crash from here to the commit: artefacts that no record names; the next sweep removes them.
+        let made = self.make(state, &place, tally)?;
+        let head = Head {
+            origin: self.options.origin.clone(),
+            list: state.meta.id.clone(),
+            colour: state.meta.colour,
+            serial: place.serial,
+            previous: place.previous,
+            root: made.content.root(),
+            entries: made.content.entries(),
+            snapshot: snapshot_ref(&made.base),
+            // These three are set when it is signed.
+            keyset: 0,
+            issued: self.clock.now(),
+            expires: self.clock.now(),
+        };
+        let (note, head) = self.sign_head(head, None)?;
+        let version = VersionRecord {
+            serial: place.serial,
+            at: head.issued,
+            by: by.to_owned(),
+            reason: request.reason.clone(),
+            forced,
+            entries: head.entries,
+            added: tally.added,
+            removed: tally.removed,
+            replaced: tally.replaced,
+            version: head.version_digest(),
+            delta: made.delta.clone(),
+        };
+        // Crash before the frame is durable: the version does not exist, what is staged stays staged.
+        self.store.commit(&Record::Published {
+            list: state.meta.id.clone(),
+            version: version.clone(),
+            head: note.to_string(),
+            base: made.base.clone(),
+        })?;
+        // Crash after: the version exists. The start reads the record, rebuilds this value from base and deltas, and
+        // subscribers get the head when they ask.
+        self.enter(state, &place, made, note, head, &version);
+        Ok(version)
+    }
+
+    /// Makes a committed version the one that is served, and says so.
+    fn enter(&self, state: &mut State, place: &Place, made: Made, note: Arc<str>, head: Arc<Head>, version: &VersionRecord) {
+        let before = state.published.take();
+        let mut deltas = Vec::new();
+        match (&before, &made.delta, place.from) {
+            (Some(before), Some(delta), Some(from)) => {
+                deltas.reserve_exact(before.deltas.len() + 1);
+                deltas.extend_from_slice(&before.deltas);
+                deltas.push(DeltaRef { from, digest: delta.digest, size: delta.size, zst: delta.zst });
+                state.delta_times.push_back(version.at);
+            }
+            _ => state.delta_times.clear(),
+        }
+        let bases = match &before {
+            Some(before) if before.bases.last() == Some(&made.base) => before.bases.clone(),
+            before => Arc::new(before.iter().filter_map(|b| b.bases.last().cloned()).chain([made.base]).collect()),
+        };
+        let published = Arc::new(PublishedList {
+            meta: state.meta.clone(),
+            note,
+            updated: version.at,
+            deltas: Arc::new(deltas),
+            bases,
+            content: made.content,
+            head,
+        });
+        state.last = Some((version.serial, version.version));
+        state.staged = None;
+        state.published = Some(published.clone());
+        self.catalog.set(published);
+        tracing::info!(list = %state.meta.id, serial = %version.serial, entries = version.entries, "published");
+        (self.announce)(&state.meta.id);
+    }
+
+    /// By delta alone where that is right, else with a new base.
+    fn make(&self, state: &State, place: &Place, tally: Tally) -> Result<Made, PublishError> {
+        if let (Some(published), Some(from), Some(staged)) = (&state.published, place.from, &state.staged)
+            && let Some(small) = &staged.small
+        {
+            let base = published.bases.last().expect("a published list has a base");
+            let few = staged.tally.total() <= (base.entries / 4).max(1_000);
+            if few && keep_bits(base.bits, tally.after(published.content.entries())) {
+                return self.make_by_delta(state, published, small, from, place.serial);
+            }
+        }
+        self.make_by_base(state, place, tally)
+    }
+
+    /// Cost follows the change: reads, hashes and copies only the buckets it touches.
+    fn make_by_delta(
+        &self,
+        state: &State,
+        published: &PublishedList,
+        small: &SmallChanges,
+        from: Serial,
+        to: Serial,
+    ) -> Result<Made, PublishError> {
+        let changes = change_set(small);
+        let content = published.content.apply(&changes)?;
+        let bytes = Delta { header: self.delta_header(state, from, to), changes }.encode();
+        let digest = Digest::of(&bytes);
+        let stored = compress(&bytes, level_for(bytes.len()));
+        self.store.artefacts().put(ArtefactKind::Delta, &digest, &stored)?;
+        let delta = DeltaRecord { digest, size: bytes.len() as u64, zst: stored.len() as u64 };
+        let base = published.bases.last().expect("a published list has a base").clone();
+        Ok(Made { content, base, delta: Some(delta) })
+    }
+
+    /// Streams the whole list into a new base; memory does not depend on its size.
+    fn make_by_base(&self, state: &State, place: &Place, tally: Tally) -> Result<Made, PublishError> {
+        let artefacts = self.store.artefacts();
+        let entries = tally.after(state.entries());
+        let bits = match &state.published {
+            Some(published) if keep_bits(published.content.tree().bits(), entries) => published.content.tree().bits(),
+            _ => bits_for(entries),
+        };
+        let header = SnapshotHeader {
+            origin: self.options.origin.clone(),
+            list: state.meta.id.clone(),
+            colour: state.meta.colour,
+            serial: place.serial,
+            entries,
+        };
+        let (base, root, delta) = write_base(artefacts, &header, bits, Haste::Now, |sender| {
+            let empty = Content::empty();
+            let (base, content) = match &state.published {
+                Some(published) => (published.bases.last(), &published.content),
+                None => (None, &empty),
+            };
+            let list = list_lines(artefacts, base, content)?;
+            let Some(staged) = &state.staged else {
+                apply(list, super::lines::NoLines, |line| sender.push([line, ""]))?;
+                return Ok(None);
+            };
+            let mut delta = match place.from {
+                Some(from) => Some(self.delta_writer(&self.delta_header(state, from, place.serial), staged)?),
+                None => None,
+            };
+            let changes = Tap { lines: staged.lines(artefacts)?, seen: |line: &str| delta.as_mut().map_or(Ok(()), |d| d.push(line)) };
+            apply(list, changes, |line| sender.push([line, ""]))?;
+            delta.map(DeltaWriter::finish).transpose()
+        })?;
+        let content = Content::open(&artefacts.path(ArtefactKind::Buckets, &base.buckets))?;
+        if content.root() != root {
+            return Err(PublishError::System("the bucket file that was just written reads otherwise; check the disk".into()));
+        }
+        // A delta that is larger than the snapshot serves nobody, and followers refuse to unpack it.
+        let delta = delta.filter(|d| d.size <= base.snapshot_size.max(DELTAS_FREE));
+        Ok(Made { content, base, delta })
+    }
+
+    fn delta_header(&self, state: &State, from: Serial, to: Serial) -> DeltaHeader {
+        DeltaHeader { origin: self.options.origin.clone(), list: state.meta.id.clone(), colour: state.meta.colour, from, to }
+    }
+
+    fn delta_writer(&self, header: &DeltaHeader, staged: &Staged) -> Result<DeltaWriter, PublishError> {
+        let zstd = ZstdWriter::new(self.store.artefacts().writer(ArtefactKind::Delta)?, 3)?;
+        let mut writer = DeltaWriter { zstd, hasher: Sha256::new(), buffer: Vec::with_capacity(64 << 10), size: 0 };
+        writer.buffer.extend_from_slice(header.to_text(staged.tally.total()).as_bytes());
+        Ok(writer)
+    }
+
+    /// Looks at every staged change, unless that was done; the first refusals and how many there are.
+    pub(super) fn screen(&self, state: &State) -> Result<(Vec<Refusal>, u64), PublishError> {
+        let (mut refused, mut total) = (Vec::new(), 0);
+        let Some(staged) = state.staged.as_ref().filter(|s| !s.screened) else { return Ok((refused, total)) };
+        let mut screen = Screen::new(&state.meta, &self.options);
+        let mut lines = staged.lines(self.store.artefacts())?;
+        while let Some(line) = lines.next_line()? {
+            if !line.starts_with('-')
+                && let Some(refusal) = screen.refuses(&line[1..])
+            {
+                total += 1;
+                if refused.len() < LISTED {
+                    refused.push(refusal);
+                }
+            }
+        }
+        Ok((refused, total))
+    }
+
+    /// Guards that the staged changes would trip.
+    pub(super) fn guards(&self, state: &State, tally: Tally) -> Vec<Refusal> {
+        too_much(tally, state.entries(), &self.options)
+    }
+}
+
+fn check_force(force: &[String]) -> Result<(), PublishError> {
+    let unknown = force.iter().enumerate().filter(|(_, name)| !FORCEABLE.contains(&name.as_str()));
+    let refusals: Vec<Refusal> = unknown
+        .map(|(at, name)| Refusal {
+            place: format!("force[{at}]"),
+            text: cut(name),
+            reason: "there is no such guard that can be forced".into(),
+            hint: format!("name {}", FORCEABLE.join(" or ")),
+        })
+        .collect();
+    if refusals.is_empty() { Ok(()) } else { Err(PublishError::Refused(refusals)) }
+}
+
+fn place(state: &State) -> Result<Place, PublishError> {
+    let above = state.last.map(|(serial, _)| serial).max(state.floor);
+    let serial = match above {
+        Some(serial) => serial.next().ok_or_else(|| PublishError::System("no serial is left".into()))?,
+        None => Serial::FIRST,
+    };
+    // After a restore the version before may be unknown here. The chain then names the last one that is known: whoever
+    // holds the lost one sees that it is another, which is the truth.
+    let previous = (serial != Serial::FIRST).then(|| state.last.map_or(Digest([0; 32]), |(_, digest)| digest));
+    let newest = state.published.as_ref().map(|p| p.head.serial);
+    let from = newest.filter(|newest| newest.next() == Some(serial));
+    Ok(Place { serial, previous, from })
+}
+
+/// Change lines as a set.
+pub(super) fn change_set(changes: &SmallChanges) -> ChangeSet {
+    let mut set = ChangeSet::default();
+    for line in changes.values() {
+        let change = match line.split_at(1) {
+            ("+", entry) => Change::Add(Entry::trusted(entry)),
+            ("~", entry) => Change::Replace(Entry::trusted(entry)),
+            (_, rule) => Change::Remove(Rule::trusted(rule)),
+        };
+        set.push(change).expect("a map holds each rule once");
+    }
+    set
+}
+
+/// Writes a delta as a stream.
+struct DeltaWriter {
+    zstd: ZstdWriter<crate::store::ArtefactWriter>,
+    hasher: Sha256,
+    buffer: Vec<u8>,
+    size: u64,
+}
+
+impl DeltaWriter {
+    fn push(&mut self, line: &str) -> std::io::Result<()> {
+        self.buffer.extend_from_slice(line.as_bytes());
+        self.buffer.push(b'\n');
+        if self.buffer.len() >= 60 << 10 { self.drain() } else { Ok(()) }
+    }
+
+    fn drain(&mut self) -> std::io::Result<()> {
+        self.hasher.update(&self.buffer);
+        self.size += self.buffer.len() as u64;
+        self.zstd.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<DeltaRecord, PublishError> {
+        self.drain()?;
+        let digest = Digest(self.hasher.finalize().into());
+        let zst = self.zstd.finish()?.finish(&digest)?;
+        Ok(DeltaRecord { digest, size: self.size, zst })
+    }
+}
+
+/// Shows each line that passes to somebody else.
+struct Tap<L, F> {
+    lines: L,
+    seen: F,
+}
+
+impl<L: Lines, F: FnMut(&str) -> std::io::Result<()>> Lines for Tap<L, F> {
+    fn next_line(&mut self) -> std::io::Result<Option<&str>> {
+        let line = self.lines.next_line()?;
+        if let Some(line) = line {
+            (self.seen)(line)?;
+        }
+        Ok(line)
+    }
+}
