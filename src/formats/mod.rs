@@ -1,26 +1,41 @@
 //! Other people's list formats, read as streams.
 //!
 //! Guarantees: memory is bounded whatever the input; a line that cannot be understood becomes an [`Issue`] with its
-//! place and a hint, never a wider rule. It fetches nothing.
+//! place and a hint, never a wider rule; a file that is no list at all is refused as a whole before anything is handed
+//! on. It fetches nothing.
+//!
+//! In every format a line beginning with `#`, `!` or `;` is a comment, and `#` or `;` behind a blank begins one. `#` and
+//! `;` without a blank before them are part of the word, and in a host name an issue: nothing is dropped silently.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, BufRead},
-};
+mod csv;
+mod detect;
+mod header;
+mod lines;
+mod out;
+mod own;
+mod plain;
 
-use crate::list::Attributes;
+use std::io::{self, BufRead};
+
+use crate::list::{Attributes, EntryError};
+
+pub use header::{Header, HeaderError, header};
+
+/// How many issues a [`Summary`] keeps; all are counted.
+pub const ISSUES_KEPT: usize = 100;
 
 /// A format of a file of rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// One domain a line.
+    /// One domain a line; also `kind:target` and attributes, as in bwld's own text.
     Domains,
     /// `/etc/hosts` lines.
     Hosts,
-    /// Comma-separated with a header line.
+    /// Comma-separated with a header line (also with `;` or TAB between the columns).
     Csv,
-    /// bwld's own text: entry lines, with or without snapshot header; also the header block of `lists/`.
+    /// bwld's own text: entry lines, with or without snapshot header; also the header block of `lists/`, and change
+    /// lines with `+`, `~` (put) and `-` (remove).
     Bwld,
 }
 
@@ -35,7 +50,7 @@ pub struct ReadOptions {
     pub attributes: Attributes,
     /// What `*.name` and `.name` in plain lists and CSV mean.
     pub wildcards: Wildcards,
-    /// Longest line in octets; a longer one is one issue and is skipped to its end.
+    /// Longest line in octets, at least 64; a longer one is one issue and is skipped to its end.
     pub max_line: usize,
 }
 
@@ -71,7 +86,7 @@ pub struct Issue {
     pub text: String,
 }
 
-/// What was read: counts, and the first 100 issues.
+/// What was read: counts, and the first [`ISSUES_KEPT`] issues.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
     /// The format that was read.
@@ -80,11 +95,17 @@ pub struct Summary {
     pub lines: u64,
     /// Entries handed on.
     pub entries: u64,
-    /// Comment and empty lines.
+    /// Removals handed on.
+    #[serde(default)]
+    pub removals: u64,
+    /// Comment, header and empty lines, and lines of a hosts file that name only this machine.
     pub comments: u64,
+    /// The last line has no line end: the file may have been cut off.
+    #[serde(default)]
+    pub unterminated: bool,
     /// All issues, counted.
     pub issues_total: u64,
-    /// The first 100.
+    /// The first of them.
     pub issues: Vec<Issue>,
 }
 
@@ -106,77 +127,45 @@ pub enum ReadError {
     /// UTF-16 or UTF-32.
     #[error("the file is encoded in {0}; save it as UTF-8")]
     Encoding(&'static str),
-    /// A web page, such as the login page of a network.
-    #[error("the file is a web page, not a list (a network's login page?); fetch it again and look at it first")]
-    WebPage,
-    /// Something compressed or otherwise binary.
+    /// A web page, such as the login page of a network, or the answer of an API.
+    #[error("the file is {0}, not a list; fetch it again and look at it first")]
+    NotAList(&'static str),
+    /// Something compressed or otherwise packed.
     #[error("the file is {0}; unpack it first")]
-    Binary(&'static str),
+    Packed(&'static str),
     /// A CSV header line without a column that names a target.
-    #[error("the header line has no column for the target; name one of rule, domain, url, address or target (it has: {0})")]
-    Columns(String),
+    #[error("the header line has no column for the target (it has: {0}); name one column rule, domain, url, address or target")]
+    NoTargetColumn(String),
+    /// A CSV header line with two columns for one thing.
+    #[error("the header line has two columns for the {0}; leave one of them")]
+    TwoColumns(&'static str),
+    /// The attributes of [`ReadOptions`] are out of range.
+    #[error("attributes for all entries: {0}")]
+    Attributes(#[from] EntryError),
 }
 
 /// Reads `input` to its end, handing each entry to `sink` in the order of the file.
 ///
 /// # Errors
-/// [`ReadError`] if the file as a whole is refused (the sink may have seen entries by then only if reading itself
-/// failed), or what the sink says; bad lines are not errors but issues in the [`Summary`].
+/// [`ReadError`] if the file as a whole is refused, before the sink has seen anything (but a read error can come at any
+/// time), or what the sink says; bad lines are not errors but issues in the [`Summary`].
 pub fn read<E: From<ReadError>>(
     input: impl BufRead,
     options: &ReadOptions,
     sink: impl FnMut(Item<'_>) -> Result<(), E>,
 ) -> Result<Summary, E> {
-    let _ = (input, options, sink);
-    todo!()
-}
-
-/// The header block of a file in `lists/`: `# key: value` lines before the first entry.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Header(pub BTreeMap<String, String>);
-
-/// Why a header block was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum HeaderError {
-    /// The input could not be read.
-    #[error("reading the file failed: {0}; try again or take another copy")]
-    Io(#[from] io::Error),
-    /// A key that is not in the table.
-    #[error("line {line}: \"{key}\" is not a header key; write one of id, colour, title, categories, owner, licence, source, review")]
-    Key {
-        /// Line, from 1.
-        line: u64,
-        /// The key, escaped and cut.
-        key: String,
-    },
-    /// A key twice.
-    #[error("line {line}: \"{key}\" is there twice; write it once")]
-    Twice {
-        /// Line, from 1.
-        line: u64,
-        /// The key.
-        key: String,
-    },
-    /// A value that is empty or that the key cannot have.
-    #[error("line {line}: {key}: {reason}")]
-    Value {
-        /// Line, from 1.
-        line: u64,
-        /// The key.
-        key: String,
-        /// What is wrong and what to write.
-        reason: String,
-    },
-    /// Longer than 64 KiB.
-    #[error("the header block is longer than 64 KiB; shorten it or end it with an empty line")]
-    TooLong,
-}
-
-/// Reads the header block at the top of `input`; stops at the first line that is no `#` comment.
-///
-/// # Errors
-/// [`HeaderError`] names line and key.
-pub fn header(input: impl BufRead) -> Result<Header, HeaderError> {
-    let _ = input;
-    todo!()
+    let mut opened = detect::open(input, options)?;
+    let mut out = out::Out::new(options, sink)?;
+    let lines = &mut opened.lines;
+    let format = opened.format;
+    out.summary.format = Some(format);
+    match format {
+        Format::Domains => plain::domains(lines, &mut out)?,
+        Format::Hosts => plain::hosts(lines, &mut out)?,
+        Format::Bwld => own::read(lines, &mut out)?,
+        Format::Csv => csv::read(lines, &mut out)?,
+    }
+    out.summary.lines = lines.number();
+    out.summary.unterminated = lines.unterminated();
+    Ok(out.summary)
 }

@@ -125,8 +125,12 @@ impl Attributes {
         }
     }
 
-    /// Reads the part of an entry line behind the rule, without its first TAB; strict.
-    fn parse(text: &str) -> Result<Attributes, EntryError> {
+    /// Reads the part of an entry line behind the rule, without its first TAB; strict, so that [`Attributes::write`]
+    /// gives the same text again.
+    ///
+    /// # Errors
+    /// [`EntryError`] if a key or a value is not in the table of section 4, or stands in the wrong order.
+    pub fn parse(text: &str) -> Result<Attributes, EntryError> {
         let mut attributes = Attributes::default();
         let mut next = 0;
         for part in text.split('\t') {

@@ -25,7 +25,7 @@ pub enum IdError {
 }
 
 /// Cuts what a message quotes, so that an error about a 2 MiB name is not 2 MiB long.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.chars().count() <= 80 {
         text.escape_debug().to_string()
     } else {

@@ -19,6 +19,7 @@ pub use cidr::canonical_cidr;
 pub use digest::{Digest, DigestError};
 pub use domain::canonical_domain;
 pub use entry::{Action, Attributes, Entry};
+pub(crate) use ids::quoted;
 pub use ids::{Code, Colour, IdError, ListId, Origin, Serial};
 pub use rule::{Kind, Rule};
 pub use target::{EntryError, TargetError};

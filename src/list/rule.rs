@@ -76,15 +76,20 @@ impl Rule {
         if let Some((kind, target)) = Kind::split(text) {
             return Rule::new(kind, target);
         }
-        if let Ok(range) = canonical_cidr(text) {
-            return Ok(Rule(format!("cidr:{range}").into_boxed_str()));
+        Rule::new(Rule::interpret_kind(text), text)
+    }
+
+    /// The kind a text without `kind:` before it means: an address or a range, then what has a `/`, then a host.
+    pub fn interpret_kind(text: &str) -> Kind {
+        // 192.0.2.1/24 is a range with a mistake in it, 192.0.2.1/a is a URL.
+        let (address, length) = text.split_once('/').unwrap_or((text, ""));
+        if length.bytes().all(|c| c.is_ascii_digit()) && !text.ends_with('/') && canonical_cidr(address).is_ok() {
+            Kind::Cidr
+        } else if text.contains('/') {
+            Kind::Url
+        } else {
+            Kind::Domain
         }
-        if text.split_once('/').is_some_and(|(address, _)| address.parse::<std::net::IpAddr>().is_ok() && canonical_cidr(text).is_err()) {
-            // 192.0.2.1/24 is a range with a mistake in it, hardly a path.
-            return canonical_cidr(text).map(|range| Rule(range.into_boxed_str()));
-        }
-        let kind = if text.contains('/') { Kind::Url } else { Kind::Domain };
-        Rule::new(kind, text)
     }
 
     /// Whether the publisher may make this rule: a host that is a public suffix is refused. The text form alone
@@ -192,6 +197,9 @@ mod tests {
             ("prefix:example.com/a", "prefix:example.com/a"),
             ("192.0.2.1", "cidr:192.0.2.1/32"),
             ("2001:db8::/32", "cidr:2001:db8::/32"),
+            ("192.0.2.1/a", "url:192.0.2.1/a"),
+            ("192.0.2.1/", "url:192.0.2.1/"),
+            ("http://192.0.2.1/24", "url:192.0.2.1/24"),
         ] {
             let made = Rule::interpret(text).expect(text);
             assert_eq!(made.as_str(), rule);

@@ -1,0 +1,148 @@
+//! Plain domain lists and hosts files.
+//!
+//! Guarantees: a bare name is exactly that host (unless the options say subtree), a hosts line never more than the
+//! hosts it names.
+
+use std::{io::BufRead, net::IpAddr};
+
+use crate::list::Kind;
+
+use super::{
+    Item, ReadError,
+    lines::{self, Lines, column},
+    out::{Out, Place},
+    own,
+};
+
+/// Reads one name a line.
+pub(super) fn domains<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, out: &mut Out<F>) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
+        let Some(raw) = out.text(number, line) else { continue };
+        match lines::content(raw) {
+            Some(text) => domain(number, raw, text, out)?,
+            None => out.comment(),
+        }
+    }
+    Ok(())
+}
+
+fn domain<E, F>(number: u64, raw: &str, text: &str, out: &mut Out<F>) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let place = Place { line: number, column: column(raw, word), text: word };
+    // The hints of this reader say to write `subtree:name`; a plain list with such lines is read as what it says.
+    if Kind::split(word).is_some() {
+        return own::put(number, raw, text, out);
+    }
+    if word.starts_with("||") || word.starts_with("@@") || word.contains("##") {
+        out.say(
+            place,
+            "a rule for a browser's filter, which this reader does not take",
+            "write the host alone, or fetch the list as domains",
+        );
+        return Ok(());
+    }
+    if !rest.is_empty() {
+        let address = word == "0" || word.parse::<IpAddr>().is_ok();
+        let hint = if address { "read the file as hosts" } else { "write one name on a line, and # before a comment" };
+        out.say(Place { text, ..place }, "more than one word on a line", hint);
+        return Ok(());
+    }
+    match out.host(word) {
+        Ok(()) => out.put(None),
+        Err(error) => {
+            out.refuse(place, &error);
+            Ok(())
+        }
+    }
+}
+
+/// Reads `/etc/hosts` lines: an address that leads nowhere, then names.
+pub(super) fn hosts<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, out: &mut Out<F>) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
+        let Some(raw) = out.text(number, line) else { continue };
+        match lines::content(raw) {
+            Some(text) => host_line(number, raw, text, out)?,
+            None => out.comment(),
+        }
+    }
+    Ok(())
+}
+
+fn host_line<E, F>(number: u64, raw: &str, text: &str, out: &mut Out<F>) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    let place = |word| Place { line: number, column: column(raw, word), text: word };
+    let mut words = text.split_whitespace();
+    let address = words.next().unwrap_or(text);
+    let mut names = words.clone().peekable();
+    if names.peek().is_none() {
+        if is_sink(address).is_some() {
+            out.say(place(address), "an address and no name", "write the name behind the address, or remove the line");
+        } else {
+            out.say(
+                place(address),
+                "no address at the beginning of a hosts line",
+                "write 0.0.0.0 before the name, or read the file as domains",
+            );
+        }
+        return Ok(());
+    }
+    // `::1 localhost`, `fe80::1%lo0 localhost`, `255.255.255.255 broadcasthost`: about this machine, not about a list.
+    if names.all(is_local) {
+        out.comment();
+        return Ok(());
+    }
+    match is_sink(address) {
+        Some(true) => {}
+        Some(false) => {
+            out.say(
+                place(address),
+                "the line gives names a real address, it does not block them",
+                "write 0.0.0.0 for names to list, or remove the line",
+            );
+            return Ok(());
+        }
+        None => {
+            out.say(place(address), "not an address", "write 0.0.0.0 before the names");
+            return Ok(());
+        }
+    }
+    for name in words.filter(|name| !is_local(name)) {
+        // Always exact: a hosts file cannot mean a subtree, whatever the options say.
+        match out.rule(Kind::Domain, name) {
+            Ok(()) => out.put(None)?,
+            Err(error) => out.refuse(place(name), &error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the address leads nowhere (or back); `None` if it is none.
+fn is_sink(address: &str) -> Option<bool> {
+    match address {
+        // The common ones, without parsing.
+        "0.0.0.0" | "127.0.0.1" | "0" => Some(true),
+        _ => address
+            .parse::<IpAddr>()
+            .ok()
+            .map(|ip| ip.is_unspecified() || ip == IpAddr::from([127, 0, 0, 1]) || ip.is_loopback() && ip.is_ipv6()),
+    }
+}
+
+/// Names of hosts files that mean the machine itself; `0.0.0.0 0.0.0.0` stands in many lists.
+fn is_local(name: &str) -> bool {
+    const LOCAL: [&str; 6] = ["localhost", "localhost.localdomain", "localhost6.localdomain6", "local", "broadcasthost", "0.0.0.0"];
+    const PREFIX: &str = "ip6-";
+    LOCAL.iter().any(|local| name.eq_ignore_ascii_case(local))
+        || (name.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX)) && !name.contains('.'))
+}
