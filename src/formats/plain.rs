@@ -47,6 +47,15 @@ where
         );
         return Ok(());
     }
+    if word.starts_with('-') {
+        // A removal in own text and in change files of other programs: as an entry it would mean the opposite.
+        out.say(
+            place,
+            "begins with -, as a removal would",
+            "write domain: before a name that begins so; removals need kind: too, as in -domain:NAME",
+        );
+        return Ok(());
+    }
     if !rest.is_empty() {
         let address = word == "0" || word.parse::<IpAddr>().is_ok();
         let hint = if address { "read the file as hosts" } else { "write one name on a line, and # before a comment" };

@@ -183,17 +183,19 @@ fn explain(text: &str) -> TargetError {
 
 /// Recognises what people put where a host belongs: wildcards, URLs, addresses, ports.
 fn explain_foreign(text: &str) -> Option<TargetError> {
-    if let Some(at) = text.find('*') {
-        let rest = text[at + 1..].trim_start_matches('.');
-        let rest = if rest.is_empty() { "NAME".to_owned() } else { quoted(rest) };
-        return Some(TargetError::Wildcard { text: quoted(text), rest });
+    if text.contains('*') {
+        // Only for `*.name` is it clear what is meant; a hint must not be wider than the text.
+        let rest = text.strip_prefix("*.").filter(|rest| canonical_domain(rest).is_ok());
+        return Some(TargetError::Wildcard { text: quoted(text), rest: rest.map_or("NAME".to_owned(), quoted) });
     }
-    if text.contains('/') && !text.starts_with('/') && super::canonical_cidr(text).is_ok() {
-        return Some(TargetError::Address { text: quoted(text), range: super::canonical_cidr(text).unwrap_or_default() });
+    if text.contains('/')
+        && let Ok(range) = super::canonical_cidr(text)
+    {
+        return Some(TargetError::Address { text: quoted(text), range });
     }
-    if text.contains("//") || text.contains('/') {
-        let rest = text.split_once("//").map_or(text, |(_, rest)| rest);
-        return Some(TargetError::Url { text: quoted(text), rest: quoted(rest) });
+    if text.contains('/') {
+        let rest = super::canonical_url(text).map_or("HOST/PATH".to_owned(), |url| quoted(&url));
+        return Some(TargetError::Url { text: quoted(text), rest });
     }
     // 0x7f.1 and 3232235521 are addresses to a browser.
     let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
@@ -252,7 +254,7 @@ mod tests {
     #[test]
     fn what_would_be_wide_or_no_host_is_refused() {
         type Check = fn(&TargetError) -> bool;
-        let table: [(&str, Check); 27] = [
+        let table: [(&str, Check); 31] = [
             ("", |e| *e == TargetError::Empty),
             (".", |e| *e == TargetError::Root),
             ("..", |e| *e == TargetError::Root),
@@ -273,9 +275,13 @@ mod tests {
             (".suffix.example", |e| matches!(e, TargetError::LeadingDot { rest, .. } if rest == "suffix.example")),
             ("*.wild.example", |e| matches!(e, TargetError::Wildcard { rest, .. } if rest == "wild.example")),
             ("*", |e| matches!(e, TargetError::Wildcard { .. })),
+            ("wild*.foo.example", |e| matches!(e, TargetError::Wildcard { rest, .. } if rest == "NAME")),
+            ("*.co.uk", |e| matches!(e, TargetError::Wildcard { rest, .. } if rest == "NAME")),
+            ("/regex/", |e| matches!(e, TargetError::Url { rest, .. } if rest == "HOST/PATH")),
             ("a b.example", |e| matches!(e, TargetError::Character { character: ' ', .. })),
             ("ex%61mple.com", |e| matches!(e, TargetError::Character { character: '%', .. })),
-            ("http://example.com/", |e| matches!(e, TargetError::Url { rest, .. } if rest == "example.com/")),
+            ("http://Example.com", |e| matches!(e, TargetError::Url { .. })),
+            ("http://example.com/a/../%61", |e| matches!(e, TargetError::Url { rest, .. } if rest == "example.com/a")),
             ("example.com:443", |e| matches!(e, TargetError::Port(_))),
             ("xn--a.example", |e| matches!(e, TargetError::Idna(_))),
             ("\u{1f}ü.example", |e| matches!(e, TargetError::Character { .. })),
