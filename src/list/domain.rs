@@ -64,10 +64,19 @@ pub(super) fn push_host(text: &str, out: &mut String) -> Result<(), TargetError>
     match check_ascii(mapped) {
         Shape::Wrong => Err(explain(mapped)),
         Shape::Canonical | Shape::NeedsIdna => {
+            if mapped.split('.').any(hides_a_label) {
+                return Err(TargetError::Idna(quoted(text)));
+            }
             out.push_str(mapped);
             Ok(())
         }
     }
+}
+
+/// Whether an A-label decodes to something that looks like an A-label again: validity criterion 4 of UTS #46 in the
+/// case that hyphens are not checked, which the crate leaves out.
+fn hides_a_label(label: &str) -> bool {
+    label.strip_prefix("xn--xn--").is_some() && idna::punycode::decode_to_string(&label[4..]).is_none_or(|text| text.starts_with("xn--"))
 }
 
 /// What a name in lower case is.

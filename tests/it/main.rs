@@ -1,4 +1,5 @@
 //! The one integration binary.
+mod canonical;
 mod config;
 mod docs;
 mod layers;
@@ -6,6 +7,7 @@ mod lists;
 mod protocol;
 mod publisher;
 mod readme;
+mod shared_data;
 mod signed;
 mod store;
 mod trust;
