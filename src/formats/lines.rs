@@ -151,6 +151,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_without_end_costs_no_memory() {
+        use std::io::Read as _;
+        let endless = io::repeat(b'x').take(64 << 20).chain(&b"\na.example\n"[..]);
+        let mut lines = Lines::new(io::BufReader::new(endless), 8 * 1024, false);
+        assert!(matches!(lines.next(), Ok(Some((1, Line::TooLong(start)))) if start.len() == 8 * 1024));
+        assert_eq!(lines.next().expect("memory reads"), Some((2, Line::Text("a.example"))));
+        assert!(lines.line.capacity() <= 2 * (8 * 1024 + 1), "{}", lines.line.capacity());
+    }
+
+    #[test]
     fn comments_need_a_blank_before_them() {
         for (line, left) in [
             ("  a.example  ", Some("a.example")),

@@ -2,6 +2,7 @@
 mod canonical;
 mod config;
 mod docs;
+mod formats;
 mod layers;
 mod lists;
 mod protocol;

@@ -1,0 +1,219 @@
+//! The torture set and real lists: each file has a stated outcome.
+
+use bwld::formats::{self, Format, ReadError, ReadOptions, Wildcards};
+
+use super::{as_format, plain, read};
+use crate::shared_data;
+
+/// An outcome: the format, then entries, comments and issues; lines that must be handed on; issues by line, column
+/// and part of the reason.
+struct Outcome {
+    format: Format,
+    counts: (u64, u64, u64),
+    lines: &'static [&'static str],
+    issues: &'static [(u64, u32, &'static str)],
+}
+
+const HANDMADE: &[(&str, Outcome)] = &[
+    (
+        "plain-mixed.txt",
+        Outcome {
+            format: Format::Domains,
+            counts: (22, 2, 32),
+            lines: &[
+                "+domain:example.com",
+                "+domain:xn--bcher-kva.example",
+                "+domain:xn--fa-hia.example",
+                "+domain:fass.example",
+                "+domain:www.ideographic-dot.example",
+                "+domain:hyphen-.example",
+            ],
+            issues: &[
+                (8, 1, "more than one word"),
+                (9, 1, "wildcard"),
+                (10, 1, "begins with a dot"),
+                (11, 1, "cannot be part of a host name"),
+                (12, 1, "browser's filter"),
+                (14, 1, "begins with -"),
+                (29, 1, "internationalised"),
+                (34, 1, "empty label"),
+                (36, 1, "root"),
+                (38, 1, "is an address"),
+                (39, 1, "is an address"),
+                (41, 1, "is an address"),
+                (47, 1, "single label"),
+                (48, 1, "has a port"),
+                (50, 1, "is a URL"),
+                (54, 3, "'%'"),
+                (56, 1, "not UTF-8"),
+            ],
+        },
+    ),
+    (
+        "hosts-mixed.txt",
+        Outcome {
+            format: Format::Hosts,
+            counts: (21, 8, 18),
+            lines: &[
+                "+domain:track.example.com",
+                "+domain:c.example.org",
+                "+domain:v6null.example.org",
+                "+domain:zero.example.org",
+                "+domain:-lead.example.org",
+                "+domain:crlast.example",
+                "+domain:no-newline-at-end.example",
+            ],
+            issues: &[
+                (21, 9, "internationalised"),
+                (22, 9, "not UTF-8"),
+                (24, 9, "begins with a dot"),
+                (25, 9, "wildcard"),
+                (27, 9, "longer than 63"),
+                (29, 9, "254 octets"),
+                (30, 9, "is a URL"),
+                (31, 13, "':'"),
+                (32, 1, "an address and no name"),
+                (33, 1, "real address"),
+                (34, 1, "not an address"),
+                (35, 9, "single label"),
+                (36, 9, "public suffix"),
+                (38, 9, "is an address"),
+                (42, 12, "'\\0'"),
+                (43, 12, "'\\u{1b}'"),
+            ],
+        },
+    ),
+    ("hosts-empty.txt", Outcome { format: Format::Domains, counts: (0, 0, 0), lines: &[], issues: &[] }),
+    ("hosts-only-bom.txt", Outcome { format: Format::Domains, counts: (0, 0, 0), lines: &[], issues: &[] }),
+    ("hosts-only-comments.txt", Outcome { format: Format::Domains, counts: (0, 5, 0), lines: &[], issues: &[] }),
+    (
+        "hosts-old-mac-cr-only.txt",
+        Outcome { format: Format::Hosts, counts: (2, 1, 0), lines: &["+domain:a.example", "+domain:b.example"], issues: &[] },
+    ),
+    ("truncated-download.txt", Outcome { format: Format::Domains, counts: (3, 1, 0), lines: &["+domain:b.example"], issues: &[] }),
+    (
+        "one-line-2MiB.txt.zst",
+        Outcome {
+            format: Format::Domains,
+            counts: (2, 0, 1),
+            lines: &["+domain:a.example", "+domain:b.example"],
+            issues: &[(2, 1, "too long")],
+        },
+    ),
+    // Formats that are not read: every line is refused by its number, nothing is guessed.
+    (
+        "urls-mixed.txt",
+        Outcome { format: Format::Domains, counts: (0, 1, 47), lines: &[], issues: &[(2, 1, "is a URL"), (43, 1, "more than one word")] },
+    ),
+    (
+        "dnsmasq-mixed.conf",
+        Outcome { format: Format::Domains, counts: (0, 2, 21), lines: &[], issues: &[(7, 1, "is a URL"), (18, 1, "wildcard")] },
+    ),
+    ("rpz-mixed.zone", Outcome { format: Format::Domains, counts: (0, 1, 34), lines: &[], issues: &[(8, 1, "more than one word")] }),
+    (
+        "abp-mixed.txt",
+        Outcome {
+            format: Format::Domains,
+            counts: (1, 9, 42),
+            lines: &["+domain:plain-in-abp.example"],
+            issues: &[(11, 1, "browser's filter"), (41, 1, "wildcard")],
+        },
+    ),
+    (
+        "squidguard-tree/ads/domains",
+        Outcome {
+            format: Format::Domains,
+            counts: (2, 0, 2),
+            lines: &["+domain:ads.test"],
+            issues: &[(2, 1, "begins with a dot"), (4, 1, "is an address")],
+        },
+    ),
+    (
+        "squidguard-tree/ads/domains.diff",
+        Outcome { format: Format::Domains, counts: (0, 0, 2), lines: &[], issues: &[(1, 1, "'+'"), (2, 1, "begins with -")] },
+    ),
+    ("squidguard-tree/ads/urls", Outcome { format: Format::Domains, counts: (0, 0, 4), lines: &[], issues: &[(1, 1, "is a URL")] }),
+    ("squidguard-tree/ads/expressions", Outcome { format: Format::Domains, counts: (0, 0, 1), lines: &[], issues: &[] }),
+    ("squidguard-tree/mixed/domains", Outcome { format: Format::Domains, counts: (3, 0, 0), lines: &["+domain:dup.test"], issues: &[] }),
+    ("squidguard-tree/empty/domains", Outcome { format: Format::Domains, counts: (0, 0, 0), lines: &[], issues: &[] }),
+];
+
+#[test]
+fn every_handmade_file_has_its_outcome() {
+    for (file, expected) in HANDMADE {
+        let Some(bytes) = shared_data::load(&format!("torture/handmade/{file}")) else { return };
+        let (lines, summary) = read(&bytes, &plain()).unwrap_or_else(|e| panic!("{file}: {e}"));
+        assert_eq!(summary.format, Some(expected.format), "{file}");
+        assert_eq!((summary.entries, summary.comments, summary.issues_total), expected.counts, "{file}: {:#?}", summary.issues);
+        for line in expected.lines {
+            assert!(lines.iter().any(|l| l == line), "{file}: no {line}");
+        }
+        for (line, column, reason) in expected.issues {
+            let found = summary.issues.iter().find(|i| i.line == *line).unwrap_or_else(|| panic!("{file}: no issue on line {line}"));
+            assert!(found.column == *column && found.reason.contains(reason), "{file}: {found:?}, expected {column} {reason}");
+        }
+        assert!(lines.iter().all(|line| line.starts_with("+domain:")), "{file}: only exact hosts come of it");
+    }
+}
+
+#[test]
+fn files_that_are_no_lists_are_refused_whole() {
+    for (file, reason) in [("not-a-list-captive-portal.html", "web page"), ("hosts-utf16le.txt", "UTF-16")] {
+        let Some(bytes) = shared_data::load(&format!("torture/handmade/{file}")) else { return };
+        for options in [plain(), as_format(Format::Domains), as_format(Format::Csv)] {
+            let error = read(&bytes, &options).expect_err("refused").to_string();
+            assert!(error.contains(reason), "{file}: {error}");
+        }
+    }
+    // The rules above hold without the torture set too.
+    assert!(matches!(read(b" \r\n<!doctype html>", &plain()), Err(ReadError::NotAList(_))));
+    assert!(matches!(read(b"\x1f\x8b\x08\0", &plain()), Err(ReadError::Packed(_))));
+}
+
+/// One list, one day, in several forms: what the forms can both say is the same.
+#[test]
+fn the_same_list_in_other_forms_is_the_same_list() {
+    let load = |form: &str| shared_data::load(&format!("torture/real-same-list-12-formats/urlhaus-filter-{form}.txt.zst"));
+    let (Some(domains), Some(hosts), Some(names)) = (load("domains"), load("hosts"), load("dnscrypt-blocked-names")) else { return };
+    let (from_domains, summary) = read(&domains, &plain()).expect("domains");
+    assert_eq!(
+        (summary.format, summary.lines, summary.entries, summary.comments, summary.issues_total),
+        (Some(Format::Domains), 134_226, 6_091, 6, 128_129)
+    );
+    assert!(
+        summary.issues.iter().all(|i| i.reason.contains("is an address") && i.hint.starts_with("write cidr:")),
+        "only addresses are refused"
+    );
+    let (from_hosts, summary) = read(&hosts, &plain()).expect("hosts");
+    assert_eq!(
+        (summary.format, summary.lines, summary.entries, summary.comments, summary.issues_total),
+        (Some(Format::Hosts), 6_103, 6_091, 6, 6)
+    );
+    let octal = summary.issues.iter().find(|i| i.text == "0056.0151.0121.0114").expect("the octal address");
+    assert_eq!(octal.hint, "write cidr:46.105.81.76/32");
+    let (from_names, summary) = read(&names, &plain()).expect("names");
+    assert_eq!((summary.entries, summary.issues_total), (6_091, 6));
+    assert_eq!(from_domains, from_hosts);
+    assert_eq!(from_domains, from_names);
+    let Some(wild) = load("wildcard-2025") else { return };
+    let (none, summary) = read(&wild, &plain()).expect("wildcards");
+    assert!(none.is_empty() && summary.issues_total == 25_768, "not without being asked");
+    let (subtrees, summary) = read(&wild, &ReadOptions { wildcards: Wildcards::Subtree, ..plain() }).expect("wildcards");
+    println!("wildcards as subtrees: {} entries, {} issues", summary.entries, summary.issues_total);
+    assert!(subtrees.iter().all(|line| line.starts_with("+subtree:")) && summary.entries + summary.issues_total == 25_768);
+}
+
+#[test]
+fn a_million_real_names() {
+    let Some(text) = shared_data::load("big/domains-1120k.txt.zst") else { return };
+    let mut entries = 0_u64;
+    let summary = formats::read::<ReadError>(&text[..], &plain(), |_| {
+        entries += 1;
+        Ok(())
+    })
+    .expect("read");
+    println!("{summary:?}");
+    assert_eq!(entries, summary.entries);
+    assert_eq!(summary.lines, 1_120_582);
+    assert!(summary.issues_total < 2_000 && summary.entries + summary.issues_total == summary.lines);
+}
