@@ -3,6 +3,7 @@ mod canonical;
 mod config;
 mod docs;
 mod formats;
+mod fuzz_standin;
 mod layers;
 mod lists;
 mod protocol;

@@ -1,0 +1,194 @@
+//! What is fuzzed: one function per parser or decoder, each holding it to what it promises for any bytes at all.
+//!
+//! `fuzz_targets/` runs them under libFuzzer (nightly), `tests/it/fuzz_standin.rs` with proptest (stable). A new target is
+//! a function here, a line in [`TARGETS`], and a file of three lines in `fuzz_targets/`, named in `Cargo.toml`.
+
+use std::io::BufReader;
+
+use bwld::{
+    formats::{self, Format, Item, ReadError, ReadOptions, Wildcards},
+    list::{
+        Change, ChangeSet, Digest, Entry, Kind, ListId, Origin, Rule, Serial, Timestamp, canonical_cidr, canonical_domain, canonical_url,
+    },
+    wire::{Delta, Head, KeySet, MAX_BITS, MAX_KEYSET, Note, SnapshotReader, Tree, decompress},
+};
+
+/// A target: any bytes, no panic.
+pub type Target = fn(&[u8]);
+
+/// All targets, by the names of the files in `fuzz_targets/`.
+pub const TARGETS: [(&str, Target); 10] = [
+    ("canonical", canonical),
+    ("entry", entry),
+    ("names", names),
+    ("read", read),
+    ("header", header),
+    ("note", note),
+    ("delta", delta),
+    ("snapshot", snapshot),
+    ("tree", tree),
+    ("decompress", decompression),
+];
+
+/// Canonical form is reached in one step, is ASCII, and a rule that exists reads back.
+pub fn canonical(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    for canonical in [canonical_domain, canonical_url, canonical_cidr] {
+        if let Ok(once) = canonical(text) {
+            assert_eq!(canonical(&once).as_ref(), Ok(&once), "{text:?}");
+            assert!(once.bytes().all(|c| c.is_ascii_graphic()), "{once:?}");
+        }
+    }
+    for kind in Kind::ALL {
+        match Rule::new(kind, text) {
+            Ok(rule) => assert_eq!(rule.as_str().parse(), Ok(rule.clone())),
+            Err(error) => assert!(error.to_string().len() < 4_000, "a message is bounded"),
+        }
+    }
+    if let Ok(rule) = Rule::interpret(text) {
+        assert_eq!(Rule::interpret(rule.as_str()), Ok(rule));
+    }
+}
+
+/// What reads as an entry, a rule or a change prints the same.
+pub fn entry(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(rule) = text.parse::<Rule>() {
+        assert_eq!(rule.as_str(), text);
+        assert_eq!(format!("{}:{}", rule.kind().word(), rule.target()), text);
+    }
+    let mut set = ChangeSet::default();
+    for line in text.lines() {
+        let Ok(entry) = line.parse::<Entry>() else { continue };
+        assert_eq!(entry.line(), line);
+        let again = Entry::new(&entry.rule(), &entry.attributes());
+        assert_eq!(again.as_ref(), Ok(&entry));
+        // Whatever comes, the set stays a set: a refused change leaves it as it was.
+        let before = set.clone();
+        if set.push(Change::Add(entry)).is_err() {
+            assert_eq!(set, before);
+        }
+    }
+}
+
+/// Names, numbers, digests and times have one spelling.
+pub fn names(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    fn one_spelling<T: std::str::FromStr + std::fmt::Display>(text: &str) {
+        if let Ok(value) = text.parse::<T>() {
+            assert_eq!(value.to_string(), text);
+        }
+    }
+    one_spelling::<ListId>(text);
+    one_spelling::<Origin>(text);
+    one_spelling::<bwld::list::Code>(text);
+    one_spelling::<Serial>(text);
+    one_spelling::<Digest>(text);
+    one_spelling::<Timestamp>(text);
+    one_spelling::<bwld::list::Date>(text);
+}
+
+/// Foreign formats: whatever the bytes and the options, what is handed on is canonical and the counts are true. The
+/// first octet chooses the options.
+pub fn read(bytes: &[u8]) {
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let formats = [None, Some(Format::Domains), Some(Format::Hosts), Some(Format::Csv), Some(Format::Bwld)];
+    let options = ReadOptions {
+        format: formats[usize::from(choice % 5)],
+        subtree: choice & 0x20 != 0,
+        wildcards: if choice & 0x40 != 0 { Wildcards::Subtree } else { Wildcards::Refuse },
+        max_line: if choice & 0x80 != 0 { 64 } else { 8 * 1024 },
+        ..ReadOptions::default()
+    };
+    let (mut puts, mut removals) = (0, 0);
+    let capacity = if choice & 0x10 != 0 { 3 } else { 8 * 1024 };
+    let summary = formats::read::<ReadError>(BufReader::with_capacity(capacity, bytes), &options, |handed| {
+        match handed {
+            Item::Put(line) => {
+                puts += 1;
+                let entry: Entry = line.parse().expect("what is handed on is canonical");
+                entry.rule().check_suffix().expect("no suffix is handed on");
+                assert!(!matches!(entry.rule().kind(), Kind::Prefix) || bytes.windows(6).any(|w| w.eq_ignore_ascii_case(b"prefix")));
+            }
+            Item::Remove(rule) => {
+                removals += 1;
+                rule.parse::<Rule>().expect("what is handed on is canonical");
+            }
+        }
+        Ok(())
+    });
+    if let Ok(summary) = summary {
+        assert_eq!((summary.entries, summary.removals), (puts, removals));
+        assert!(summary.issues.len() as u64 <= summary.issues_total && summary.issues.len() <= formats::ISSUES_KEPT);
+    }
+}
+
+/// Header blocks of `lists/`.
+pub fn header(bytes: &[u8]) {
+    if let Ok(header) = formats::header(bytes) {
+        for (name, present) in [("id", header.id().is_ok()), ("colour", header.colour().is_ok())] {
+            assert_eq!(header.get(name).is_some(), present);
+        }
+        assert!(header.categories().is_ok());
+    }
+}
+
+/// Signed notes, heads and key sets print as they were read.
+pub fn note(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes) {
+        if let Ok(head) = Head::parse(text) {
+            assert_eq!(head.to_text(), text);
+            head.version_digest();
+        }
+        if let Ok(keyset) = KeySet::parse(text) {
+            assert_eq!(keyset.to_text(), text);
+        }
+    }
+    if let Ok(note) = Note::parse(bytes, MAX_KEYSET) {
+        assert_eq!(note.encode().as_bytes(), bytes);
+        let _ = (Head::parse(&note.text), KeySet::parse(&note.text));
+    }
+}
+
+/// Deltas print as they were read.
+pub fn delta(bytes: &[u8]) {
+    if let Ok(delta) = Delta::parse(bytes) {
+        assert_eq!(delta.encode(), bytes);
+    }
+}
+
+/// Snapshots: every line that is given is in order and within its bound.
+pub fn snapshot(bytes: &[u8]) {
+    for canonical in [false, true] {
+        let Ok(reader) = SnapshotReader::new(bytes, 1 << 20) else { return };
+        let mut reader = if canonical { reader.canonical() } else { reader };
+        let mut before = String::new();
+        let mut entries = 0;
+        while let Ok(Some(line)) = reader.next_line() {
+            assert!(line > before.as_str() && line.len() <= bwld::list::MAX_LINE);
+            if canonical {
+                line.parse::<Entry>().expect("canonical was asked for");
+            }
+            before = line.to_owned();
+            entries += 1;
+        }
+        assert!(entries <= reader.header().entries);
+    }
+}
+
+/// Bucket digests as they travel. The first octet is k.
+pub fn tree(bytes: &[u8]) {
+    let Some((bits, bytes)) = bytes.split_first() else { return };
+    if let Ok(tree) = Tree::from_leaves(bytes, bits % (MAX_BITS + 2)) {
+        assert_eq!(tree.leaves(), bytes);
+        tree.root(1 << MAX_BITS);
+    }
+}
+
+/// Decompression stays within its bound.
+pub fn decompression(bytes: &[u8]) {
+    const LIMIT: u64 = 64 * 1024;
+    if let Ok(plain) = decompress("fuzzed bytes", bytes, LIMIT) {
+        assert!(plain.len() as u64 <= LIMIT);
+    }
+}

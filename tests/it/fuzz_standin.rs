@@ -1,0 +1,144 @@
+//! The fuzz targets of `fuzz/targets.rs` on the stable toolchain: any bytes, and valid inputs with damage in them.
+//!
+//! It stands in for libFuzzer where that cannot run; it has no coverage feedback, so it is short and starts from valid
+//! inputs. `BWLD_FUZZ_CASES` makes it longer.
+
+use std::{env, fs, path::Path};
+
+use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
+
+#[path = "../../fuzz/targets.rs"]
+mod targets;
+
+/// Small valid inputs of every kind; those of the protocol's vectors come with them.
+fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = [
+        "example.com",
+        "https://user@example.com:8080/a/%2e./b?q=%zz#f",
+        "bücher.example",
+        "[2001:db8::1]",
+        "192.0.2.0/24",
+        "subtree:a.example",
+        "domain:a.example\tcat=a,b\tref=abcd1234\tage=18\tact=warn\trsn=x\texp=2030-01-31",
+        "\0a.example\nb.example # c\n*.c.example\n",
+        "\x02\u{feff}127.0.0.1 localhost\r\n0.0.0.0 a.example b.example\r\n",
+        "\x03domain,scope,cat,note\na.example,subtree,\"x, y\",\"two\nlines\"\n",
+        "\x04+domain:a.example\tcat=x\n-url:b.example/\n~cidr:192.0.2.0/24\n",
+        "\x00bwld snapshot v1\norigin a\nlist b\ncolour black\nserial 1\nentries 1\n\ndomain:a.example\n",
+        "# id: a\n# colour: black\n# title: t\n# categories: a, b\n\n",
+        "2026-11-24T01:00:00Z",
+        "sha256:0000000000000000000000000000000000000000000000000000000000000000",
+    ]
+    .iter()
+    .map(|seed| seed.as_bytes().to_vec())
+    .collect();
+    seeds.push([&[0][..], &[7; 32]].concat());
+    seeds.push(bwld::wire::compress(b"domain:a.example\n", 3));
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/protocol")];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(folder) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(bytes) = fs::read(&path)
+                && bytes.len() <= 16 * 1024
+            {
+                seeds.push(bytes);
+            }
+        }
+    }
+    seeds.sort();
+    seeds
+}
+
+/// One damage; places are taken modulo the length.
+#[derive(Clone, Debug)]
+enum Damage {
+    Set(Index, u8),
+    Insert(Index, Vec<u8>),
+    Delete(Index, usize),
+    Repeat(Index, usize, usize),
+    Splice(Index, Index, Index),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let special = prop::sample::select(b"\0\t\n\r #,.:;/\"%*+-~=0xX\x7f\x80\xc3\xff".to_vec());
+    prop_oneof![
+        (any::<Index>(), prop_oneof![special, any::<u8>()]).prop_map(|(at, byte)| Damage::Set(at, byte)),
+        (any::<Index>(), vec(any::<u8>(), 1..4)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+        (any::<Index>(), 1_usize..16).prop_map(|(at, n)| Damage::Delete(at, n)),
+        (any::<Index>(), 1_usize..40, 1_usize..40).prop_map(|(at, n, times)| Damage::Repeat(at, n, times)),
+        any::<(Index, Index, Index)>().prop_map(|(seed, from, to)| Damage::Splice(seed, from, to)),
+    ]
+}
+
+impl Damage {
+    fn apply(self, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
+        if bytes.is_empty() {
+            return;
+        }
+        match self {
+            Damage::Set(at, byte) => {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            Damage::Insert(at, new) => {
+                let at = at.index(bytes.len());
+                bytes.splice(at..at, new);
+            }
+            Damage::Delete(at, n) => {
+                let at = at.index(bytes.len());
+                bytes.drain(at..(at + n).min(bytes.len()));
+            }
+            Damage::Repeat(at, n, times) => {
+                let at = at.index(bytes.len());
+                let part = bytes[at..(at + n).min(bytes.len())].repeat(times);
+                bytes.splice(at..at, part);
+            }
+            Damage::Splice(seed, from, to) => {
+                let other = &seeds[seed.index(seeds.len())];
+                let to = to.index(bytes.len());
+                bytes.truncate(to);
+                bytes.extend_from_slice(&other[from.index(other.len().max(1)).min(other.len())..]);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_input_breaks_a_parser() {
+    let cases = env::var("BWLD_FUZZ_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+    let seeds = seeds();
+    for seed in &seeds {
+        for (_, target) in targets::TARGETS {
+            target(seed);
+        }
+    }
+    let input = prop_oneof![
+        1 => vec(any::<u8>(), 0..200),
+        1 => any::<String>().prop_map(String::into_bytes),
+        6 => (any::<Index>(), vec(damage(), 1..5)).prop_map(|(seed, damages)| {
+            let mut bytes = seeds[seed.index(seeds.len())].clone();
+            damages.into_iter().for_each(|damage| damage.apply(&mut bytes, &seeds));
+            bytes
+        }),
+    ];
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let done = TestRunner::new(config).run(&input, |bytes| {
+        targets::TARGETS.iter().for_each(|(_, target)| target(&bytes));
+        Ok(())
+    });
+    if let Err(error) = done {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn every_target_has_its_file() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).expect("the fuzz crate");
+    for (name, _) in targets::TARGETS {
+        assert!(fuzz.join("fuzz_targets").join(format!("{name}.rs")).is_file(), "{name} has no file");
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} is not in Cargo.toml");
+    }
+}
