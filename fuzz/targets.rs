@@ -10,14 +10,15 @@ use bwld::{
     list::{
         Change, ChangeSet, Digest, Entry, Kind, ListId, Origin, Rule, Serial, Timestamp, canonical_cidr, canonical_domain, canonical_url,
     },
-    wire::{Delta, Head, KeySet, MAX_BITS, MAX_KEYSET, Note, SnapshotReader, Tree, decompress},
+    trust::{SecretKey, Trusted},
+    wire::{Delta, Head, KeySet, ListSelection, MAX_BITS, MAX_KEYSET, Note, RootKey, SigningKeyLine, SnapshotReader, Tree, decompress},
 };
 
 /// A target: any bytes, no panic.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of the files in `fuzz_targets/`.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("canonical", canonical),
     ("entry", entry),
     ("names", names),
@@ -28,6 +29,8 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("snapshot", snapshot),
     ("tree", tree),
     ("decompress", decompression),
+    ("compose", compose),
+    ("trust", trust),
 ];
 
 /// Canonical form is reached in one step, is ASCII, and a rule that exists reads back.
@@ -190,5 +193,48 @@ pub fn decompression(bytes: &[u8]) {
     const LIMIT: u64 = 64 * 1024;
     if let Ok(plain) = decompress("fuzzed bytes", bytes, LIMIT) {
         assert!(plain.len() as u64 <= LIMIT);
+    }
+}
+
+/// Two deltas with a zero octet between them: what they join to is a delta, and leads from the first's begin to the second's end.
+pub fn compose(bytes: &[u8]) {
+    let Some(at) = bytes.iter().position(|c| *c == 0) else { return };
+    let (Ok(first), Ok(later)) = (Delta::parse(&bytes[..at]), Delta::parse(&bytes[at + 1..])) else { return };
+    let ends = (first.header.from, later.header.to);
+    if let Ok(joined) = first.then(later) {
+        assert_eq!((joined.header.from, joined.header.to), ends);
+        assert_eq!(Delta::parse(&joined.encode()).ok(), Some(joined));
+    }
+}
+
+/// Nothing that its keys have not signed is trusted, and a secret key prints as it was read.
+pub fn trust(bytes: &[u8]) {
+    let key = SecretKey::from_seed("fuzz", &[200; 32]).expect("a name");
+    let at: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
+    let line = SigningKeyLine { name: "fuzz".into(), key: key.public(), from: at, until: at.plus(1), lists: ListSelection::All };
+    let root = SecretKey::from_seed("fuzz-root", &[201; 32]).expect("a name");
+    let keyset = KeySet {
+        origin: "lists.example.org".parse().expect("an origin"),
+        number: 1,
+        previous: None,
+        threshold: 1,
+        roots: vec![RootKey { name: "fuzz-root".into(), key: root.public() }],
+        signing: vec![line],
+        issued: at,
+    };
+    let note = root.sign_note(keyset.to_text()).encode();
+    let trusted = Trusted::pin(note.as_bytes(), &keyset.fingerprint()).expect("signed by its own root key");
+    let list: ListId = "adult".parse().expect("a list name");
+    assert!(trusted.verify_head(bytes, &list, None, None, at).is_err());
+    assert!(!matches!(trusted.accepted(bytes), Ok(Some(_))));
+    assert!(trusted.advance(bytes).is_err());
+    if let Ok(first) = Trusted::self_signed_for_tofu(bytes) {
+        assert_eq!(first.note().as_bytes(), bytes);
+        assert_eq!(first.keyset().fingerprint(), first.fingerprint());
+    }
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Ok(key) = SecretKey::from_text(text)
+    {
+        assert_eq!(key.to_text().trim_end(), text.trim_end());
     }
 }

@@ -33,6 +33,11 @@ fn seeds() -> Vec<Vec<u8>> {
     .map(|seed| seed.as_bytes().to_vec())
     .collect();
     seeds.push([&[0][..], &[7; 32]].concat());
+    let delta = |from, to, change| {
+        format!("bwld delta v1\norigin a\nlist b\ncolour black\nfrom {from}\nto {to}\nchanges 1\n\n{change}domain:a.example\n")
+    };
+    seeds.push([delta(1, 2, "+"), "\0".into(), delta(2, 3, "~")].concat().into_bytes());
+    seeds.push(b"bwld-secret-key-v1 a AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n".to_vec());
     seeds.push(bwld::wire::compress(b"domain:a.example\n", 3));
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/protocol")];
     while let Some(folder) = folders.pop() {

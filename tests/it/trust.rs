@@ -359,3 +359,33 @@ fn a_key_may_be_limited_to_lists() {
     let some = ListSelection::Some(vec![list("a"), list("b")]);
     assert!(some.allows(&list("b")) && !some.allows(&list("c")));
 }
+
+/// Text of the tests of a room: one file of this binary or a folder of them, or one file of `src/wire/`.
+fn tests_of(room: &str, module: Option<&str>) -> Option<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = match module {
+        Some(module) => root.join("src").join(room).join(format!("{module}.rs")),
+        None => root.join("tests/it").join(format!("{room}.rs")),
+    };
+    if let Ok(text) = std::fs::read_to_string(path) {
+        return Some(text);
+    }
+    let folder = std::fs::read_dir(root.join("tests/it").join(room)).ok()?;
+    Some(folder.flatten().filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect())
+}
+
+#[test]
+fn every_test_that_the_trust_page_names_exists() {
+    let page = include_str!("../../docs/TRUST.md");
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+    assert!(named.len() > 30, "{named:?}");
+    for name in named {
+        let parts: Vec<&str> = name.split("::").collect();
+        let (room, test) = (parts[0], parts[parts.len() - 1]);
+        let module = (room == "wire").then(|| parts[1]);
+        match tests_of(room, module) {
+            Some(text) => assert!(text.contains(&format!("fn {test}(")), "docs/TRUST.md names {name}, which does not exist"),
+            None => println!("{name} is skipped: no tests of {room} here"),
+        }
+    }
+}
