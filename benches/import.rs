@@ -78,7 +78,10 @@ fn bench(c: &mut Criterion) {
     let (sort, whole) = (median(sorting), median(importing.iter().map(|t| t.0).collect()));
     let read = median(importing.iter().map(|t| t.1).collect());
     if !sort.is_zero() && !whole.is_zero() {
-        println!("sort -u {sort:.2?}; import {read:.2?}, with publication {whole:.2?}: {:.2} times (bar 5)", whole.as_secs_f64() / sort.as_secs_f64());
+        println!(
+            "sort -u {sort:.2?}; import {read:.2?}, with publication {whole:.2?}: {:.2} times (bar 5)",
+            whole.as_secs_f64() / sort.as_secs_f64()
+        );
         println!("peak memory of this process {:.1} MB: {:.2} times the file (bar 3)", peak as f64 / 1e6, peak as f64 / size as f64);
     }
 }

@@ -35,7 +35,8 @@ pub fn publisher(dir: &Path) -> (Publisher, Arc<Store>, Arc<Catalog>) {
     let (store, _) = Store::open(dir, StoreOptions::default(), Arc::new(RealDisk), &mut |_| {}).expect("an empty folder");
     let (store, catalog) = (Arc::new(store), Arc::new(Catalog::default()));
     let options = PublisherOptions::new(origin);
-    let publisher = Publisher::open(store.clone(), catalog.clone(), options, signer, Arc::new(SystemClock), Box::new(|_| ())).expect("opens");
+    let publisher =
+        Publisher::open(store.clone(), catalog.clone(), options, signer, Arc::new(SystemClock), Box::new(|_| ())).expect("opens");
     publisher.activate_keyset(&root.sign_note(keyset.to_text()).encode()).expect("a valid key set");
     let new = NewList {
         id: list(),
@@ -63,7 +64,11 @@ pub fn import(publisher: &Publisher, path: &Path, mode: ImportMode) -> ImportRep
 }
 
 pub fn publish(publisher: &Publisher) -> u64 {
-    let report = publisher.publish(&list(), &PublishRequest { force: vec!["max-added".into(), "max-removed".into()], ..Default::default() }, "bench");
+    let report = publisher.publish(
+        &list(),
+        &PublishRequest { force: vec!["max-added".into(), "max-removed".into()], ..Default::default() },
+        "bench",
+    );
     report.expect("publishes").version.expect("something was staged").entries
 }
 

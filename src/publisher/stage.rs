@@ -201,7 +201,8 @@ impl Publisher {
             let Some(_) = effective else { return Err(absent(rule)) };
             return Ok(Outcome::Staged(published.map(|_| format!("-{rule}").into())));
         };
-        let entry = with_reference(rule, attributes, effective).map_err(|e| match e {
+        // Put back after a staged removal, it is the entry it was.
+        let entry = with_reference(rule, attributes, effective.or(published)).map_err(|e| match e {
             ReferenceError::Entry(e) => {
                 let (reason, hint) = e.reason_and_hint();
                 Refused::Because(Refusal { place: String::new(), text: cut(rule.as_str()), reason, hint })
@@ -307,10 +308,10 @@ enum ReferenceError {
     System(String),
 }
 
-/// The entry, with the reference of the one it replaces, or a random one if it is new.
-fn with_reference(rule: &Rule, mut attributes: Attributes, effective: Option<&str>) -> Result<Entry, ReferenceError> {
+/// The entry, with the reference of the one before it, or a random one if it is new.
+fn with_reference(rule: &Rule, mut attributes: Attributes, before: Option<&str>) -> Result<Entry, ReferenceError> {
     if attributes.reference.is_none() {
-        attributes.reference = match effective {
+        attributes.reference = match before {
             // An entry that came in bulk has none, and stays without.
             Some(line) => Entry::trusted(line).attributes().reference,
             None => Some(random_reference().map_err(ReferenceError::System)?),
