@@ -21,7 +21,13 @@ pub enum StoreError {
         /// The folder.
         folder: String,
     },
-    /// A file that must be new is there already.
+    /// A restore into the folder was interrupted.
+    #[error("a restore into {folder} was not finished; empty it and run bwld restore again")]
+    Unfinished {
+        /// The folder.
+        folder: String,
+    },
+    /// A file or folder that must be new or empty is not.
     #[error("{path} exists already and is left as it is; move it away first if you mean to replace it")]
     Exists {
         /// The file.
@@ -144,6 +150,7 @@ impl StoreError {
             | StoreError::BadFrame { .. }
             | StoreError::Poisoned { .. }
             | StoreError::Index { .. }
+            | StoreError::Unfinished { .. }
             | StoreError::BadArtefact { .. } => Class::Fatal,
         }
     }

@@ -315,6 +315,19 @@ impl Journal {
     }
 }
 
+/// Reads a journal that nobody writes to, without changing anything; an incomplete last frame is damage. Returns number and hash of the last frame.
+pub(super) fn read_only(
+    dir: &Path,
+    kind: [u8; 4],
+    visit: &mut dyn FnMut(Frame<'_>) -> Result<(), StoreError>,
+) -> Result<(FrameId, Digest), StoreError> {
+    let scanned = scan_all(dir, &JournalOptions::new(kind), &segments_in(dir)?, visit)?;
+    match scanned.torn {
+        None => Ok((scanned.next - 1, scanned.last)),
+        Some(torn) => Err(damaged(Path::new(&torn.segment), torn.offset, torn.frame, "its last frame is not whole".into())),
+    }
+}
+
 fn archive_of(dir: &Path) -> PathBuf {
     dir.join("archive")
 }

@@ -5,12 +5,15 @@
 //! acknowledge is either whole or absent. It knows nothing of HTTP or of who may do what.
 
 mod artefacts;
+mod backup;
 mod catalog;
+mod check;
 mod clock;
 mod commit;
 mod content;
 mod disk;
 mod error;
+pub mod faults;
 mod frame;
 mod index;
 mod journal;
@@ -24,7 +27,9 @@ mod sort;
 mod state;
 
 pub use artefacts::{ArtefactKind, ArtefactName, ArtefactWriter, Artefacts, SweepReport};
+pub use backup::{BackupReport, RestoreOptions, RestoreReport, restore};
 pub use catalog::{Catalog, DeltaRef, PublishedList};
+pub use check::Checked;
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use commit::{IndexKind, Maintenance, Store, StoreOptions};
 pub use content::{ApplyError, Base, BaseWriter, Built, Content, OwnSnapshot, SortedLines};

@@ -90,12 +90,21 @@ impl Store {
         disk: Arc<dyn Disk>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Store, Recovery), StoreError> {
+        if dir.join(UNFINISHED_RESTORE).exists() {
+            return Err(StoreError::Unfinished { folder: dir.display().to_string() });
+        }
+        Store::open_restored(dir, options, disk, progress)
+    }
+
+    /// As [`Store::open`], also where a restore is under way.
+    pub(super) fn open_restored(
+        dir: &Path,
+        options: StoreOptions,
+        disk: Arc<dyn Disk>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Store, Recovery), StoreError> {
         create_folder(&*disk, dir)?;
         let lock = FolderLock::take(dir)?;
-        if dir.join(UNFINISHED_RESTORE).exists() {
-            let reason = "a restore into it was not finished; empty it and run bwld restore again".into();
-            return Err(StoreError::BadBackup { folder: dir.display().to_string(), reason });
-        }
         let artefacts = Artefacts::open(&dir.join("artefacts"), disk.clone())?;
         let (index, mark, mut damage) = open_index(dir, options.index);
         let known = Some(mark.frame).filter(|frame| *frame > 0);

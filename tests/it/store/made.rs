@@ -7,6 +7,7 @@ use bwld::store::{
     ArtefactKind, Artefacts, BaseRef, DeltaRecord, Disk, IndexKind, ListMeta, RealDisk, Record, Recovery, Store, StoreError, StoreOptions,
     VersionRecord,
 };
+use bwld::wire::{Head, Note, NoteSignature, Root, SnapshotRef};
 
 pub fn id(name: &str) -> ListId {
     name.parse().unwrap()
@@ -58,6 +59,41 @@ pub fn put(artefacts: &Artefacts, kind: ArtefactKind, text: &str) -> Result<Dige
     Ok(digest)
 }
 
+/// A head as the protocol has it, with a signature that is none.
+fn head(name: &str, n: u64, base: &BaseRef, previous: Option<Digest>) -> Head {
+    Head {
+        origin: "lists.example.org".parse().unwrap(),
+        list: id(name),
+        colour: Colour::Black,
+        serial: serial(n),
+        previous,
+        root: Root { digest: Digest::of(format!("root of {name} {n}")), bits: 0 },
+        entries: n,
+        snapshot: SnapshotRef { serial: base.serial, digest: base.snapshot, size: base.snapshot_size },
+        keyset: 1,
+        issued: at(n),
+        expires: at(n + 86_400),
+    }
+}
+
+/// Version digest of version `n`, when all before it were made here.
+pub fn version_digest(name: &str, n: u64) -> Digest {
+    let base = BaseRef {
+        serial: serial(1),
+        snapshot: Digest([0; 32]),
+        snapshot_size: 0,
+        snapshot_zst: 0,
+        buckets: Digest([0; 32]),
+        bits: 0,
+        entries: 0,
+    };
+    let mut previous = None;
+    for n in 1..=n {
+        previous = Some(head(name, n, &base, previous).version_digest());
+    }
+    previous.unwrap()
+}
+
 /// The base of version `base` and the delta to version `n`, as artefacts, and the record that names them.
 pub fn published(artefacts: &Artefacts, name: &str, n: u64, base: u64) -> Result<Record, StoreError> {
     let snapshot = format!("snapshot of {name} {base}\n");
@@ -74,6 +110,8 @@ pub fn published(artefacts: &Artefacts, name: &str, n: u64, base: u64) -> Result
         1 => None,
         _ => Some(DeltaRecord { digest: put(artefacts, ArtefactKind::Delta, &format!("delta of {name} to {n}\n"))?, size: 1, zst: 1 }),
     };
+    let previous = (n > 1).then(|| version_digest(name, n - 1));
+    let head = head(name, n, &base, previous);
     let version = VersionRecord {
         serial: serial(n),
         at: at(n),
@@ -84,10 +122,12 @@ pub fn published(artefacts: &Artefacts, name: &str, n: u64, base: u64) -> Result
         added: 1,
         removed: 0,
         replaced: 0,
-        version: Digest::of(format!("{name} {n}")),
+        version: head.version_digest(),
         delta,
     };
-    Ok(Record::Published { list: id(name), version, head: format!("head of {name} {n}"), base })
+    let signature = NoteSignature { name: "nobody".into(), key_hash: [0; 4], signature: vec![0; 64] };
+    let note = Note { text: head.to_text(), signatures: vec![signature] };
+    Ok(Record::Published { list: id(name), version, head: note.encode(), base })
 }
 
 /// Stages something and commits that.

@@ -1,4 +1,5 @@
 //! The data folder: commits, recovery, faults, checkpoints, backup.
 
 mod commits;
+mod faults;
 pub(crate) mod made;

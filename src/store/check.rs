@@ -1,0 +1,176 @@
+//! Checking a data folder against everything it promises.
+//!
+//! Guarantees: it changes nothing; every problem says what to do. What needs the list's content (is the signed root that
+//! of the content?) or keys (is the signature right?) is checked by those who have them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::list::{Digest, ListId, Serial};
+use crate::wire::{Head, MAX_HEAD, Note};
+
+use super::{
+    ArtefactName, Artefacts, BaseRef, Frame, FrameId, Record, Store, StoreError,
+    index::{Index, MemoryIndex},
+    open::Replay,
+    state,
+};
+
+/// What a check found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Checked {
+    /// Things verified, in words with numbers.
+    pub verified: Vec<String>,
+    /// Things wrong, each with what to do.
+    pub problems: Vec<String>,
+}
+
+impl Store {
+    /// Checks journal, index, heads and artefacts against each other. Commits wait while the journal is read; artefacts are
+    /// read without holding anybody up.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] of reading; what is wrong with the content is no error but a problem in the report.
+    pub fn check(&self) -> Result<Checked, StoreError> {
+        let mut found = Checked::default();
+        let _alone = self.maintenance.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let named = {
+            let writer = self.writer();
+            let model = MemoryIndex::default();
+            let mut replay = Replay::onto(&model)?;
+            let mut heads = HeadChain::default();
+            let mut frames = 0u64;
+            let read = writer.journal.read(&mut |frame| {
+                frames += 1;
+                heads.frame(&frame);
+                replay.frame(frame)
+            });
+            match read.and_then(|()| replay.finish()) {
+                Ok(_) => {
+                    found.verified.push(format!("the journal: {frames} frames, each whole and following the one before"));
+                    compare(&*self.index_now(), &model, &mut found)?;
+                }
+                Err(error @ StoreError::Io { .. }) => return Err(error),
+                Err(error) => found.problems.push(error.to_string()),
+            }
+            found.verified.push(format!("heads: {} of {} lists, each naming the one before", heads.seen, heads.last.len()));
+            found.problems.append(&mut heads.problems);
+            state::named(&*self.index_now())?
+        };
+        if let Some(reason) = self.degraded() {
+            found.problems.push(format!("the index on the disk has failed ({reason}) and is replaced in memory; restart to make it anew"));
+        }
+        check_artefacts(&self.artefacts, &named.into_iter().collect(), &mut found);
+        Ok(found)
+    }
+}
+
+/// The index must be what the journal amounts to, pair by pair.
+fn compare(index: &dyn Index, model: &dyn Index, found: &mut Checked) -> Result<(), StoreError> {
+    let mut pairs = 0u64;
+    let mut wrong = 0u64;
+    let mut after = Vec::new();
+    loop {
+        let (mine, theirs) = (index.scan(b"", &after, 256)?, model.scan(b"", &after, 256)?);
+        wrong += u64::from(mine != theirs);
+        pairs += theirs.len() as u64;
+        match theirs.last().or(mine.last()) {
+            Some((key, _)) => after.clone_from(key),
+            None => break,
+        }
+    }
+    if wrong == 0 {
+        found.verified.push(format!("the index: {pairs} pairs, all as the journal says"));
+    } else {
+        found.problems.push("the index is not what the journal says; stop bwld, remove the folder index, and start again".into());
+    }
+    Ok(())
+}
+
+fn check_artefacts(artefacts: &Artefacts, named: &HashMap<ArtefactName, ListId>, found: &mut Checked) {
+    let mut whole = 0u64;
+    let mut octets = 0;
+    for ((kind, digest), list) in named {
+        match artefacts.verify(*kind, digest) {
+            Ok(size) => {
+                whole += 1;
+                octets += size;
+            }
+            Err(error) => found.problems.push(format!("list {list}: {error}")),
+        }
+    }
+    found
+        .verified
+        .push(format!("artefacts: {whole} of {} that are needed, {octets} octets, each with the content its name says", named.len()));
+}
+
+/// Follows the heads of all lists through the journal.
+#[derive(Default)]
+pub(super) struct HeadChain {
+    /// Serial and version digest of each list's newest version so far.
+    last: BTreeMap<ListId, (Serial, Digest)>,
+    /// Heads seen.
+    pub seen: u64,
+    /// What is wrong.
+    pub problems: Vec<String>,
+}
+
+impl HeadChain {
+    /// Looks at the next frame; what cannot be read is somebody else's to report.
+    pub fn frame(&mut self, frame: &Frame<'_>) {
+        match Record::decode(frame.content) {
+            Ok(Record::Published { list, version, head, base }) => {
+                let before = self.last.insert(list.clone(), (version.serial, version.version));
+                let wrong = self.head(&head, &base, &list, version.serial, version.version).and_then(|head| {
+                    if head.previous != before.map(|(_, digest)| digest) {
+                        return Err("it does not name the version before it".into());
+                    }
+                    if head.entries != version.entries {
+                        return Err(format!("it says {} entries, the log {}", head.entries, version.entries));
+                    }
+                    Ok(())
+                });
+                self.report(frame.id, &list, wrong);
+            }
+            Ok(Record::Head { list, head, base, .. }) => {
+                let wrong = match self.last.get(&list).copied() {
+                    Some((serial, version)) => self.head(&head, &base, &list, serial, version).map(|_| ()),
+                    None => Err("there is no version for it".into()),
+                };
+                self.report(frame.id, &list, wrong);
+            }
+            Ok(Record::ListState { state }) => {
+                if let Some(last) = state.last {
+                    self.last.insert(state.meta.id.clone(), last);
+                }
+                if let (Some(newest), Some((serial, version))) = (&state.newest, state.last) {
+                    let wrong = self.head(&newest.head, &newest.base, &state.meta.id, serial, version).map(|_| ());
+                    self.report(frame.id, &state.meta.id, wrong);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn head(&mut self, note: &str, base: &BaseRef, list: &ListId, serial: Serial, version: Digest) -> Result<Head, String> {
+        self.seen += 1;
+        let note = Note::parse(note.as_bytes(), MAX_HEAD).map_err(|e| e.to_string())?;
+        let head = Head::parse(&note.text).map_err(|e| e.to_string())?;
+        if head.list != *list || head.serial != serial {
+            return Err(format!("it is of version {} of {}", head.serial, head.list));
+        }
+        if head.version_digest() != version {
+            return Err("it has another version digest than the log".into());
+        }
+        let named = (head.snapshot.serial, head.snapshot.digest, head.snapshot.size);
+        if named != (base.serial, base.snapshot, base.snapshot_size) {
+            return Err("it names another snapshot than the one that is kept".into());
+        }
+        Ok(head)
+    }
+
+    fn report(&mut self, frame: FrameId, list: &ListId, result: Result<(), String>) {
+        if let Err(reason) = result {
+            self.problems.push(format!("frame {frame}, head of {list}: {reason}; restore from a backup made before"));
+        }
+    }
+}
