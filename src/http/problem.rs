@@ -1,6 +1,5 @@
 //! Errors as RFC 9457 problems: a status, a stable code for programs, a sentence for people that says what to do.
 
-use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -61,6 +60,19 @@ impl Problem {
         self
     }
 
+    /// The body.
+    pub(super) fn document(&self) -> String {
+        let document = Document {
+            r#type: format!("tag:bwld.online,2026:problem/{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            refusals: &self.refusals,
+        };
+        serde_json::to_string(&document).expect("text and numbers are always written to memory")
+    }
+
     /// With what was refused, one by one.
     pub(super) fn with_refusals(mut self, refusals: Vec<Refusal>) -> Self {
         self.refusals = refusals;
@@ -70,15 +82,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document = Document {
-            r#type: format!("tag:bwld.online,2026:problem/{}", self.code),
-            title: self.title,
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            code: self.code,
-            refusals: &self.refusals,
-        };
-        let mut response = (self.status, Json(document)).into_response();
+        let mut response = (self.status, self.document()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -22,6 +22,7 @@ use tower::ServiceExt;
 
 use super::app::{App, router};
 use super::connection::{Patience, Watch, Watched};
+use super::problem::Problem;
 
 /// Limits of connections.
 #[derive(Clone, Debug)]
@@ -231,8 +232,33 @@ impl Server {
 
 /// Says that there is no place, as far as it can be said without waiting.
 fn turn_away(stream: &TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 30\r\n\
-        Connection: close\r\nContent-Length: 96\r\n\r\n\
-        {\"title\":\"Too busy\",\"status\":503,\"code\":\"too-many-connections\",\"detail\":\"come back in a minute\"}";
-    let _ = stream.try_write(ANSWER);
+    let detail = "too many connections are open here; come back in a minute";
+    let body = Problem::busy("too-many-connections", detail, 30).document();
+    let length = body.len();
+    let head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 30\r\nConnection: close";
+    let _ = stream.try_write(format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_by_address_and_given_back() {
+        let peers = Arc::new(Peers::default());
+        let enter = |address: &str| peers.enter(address.parse().expect("an address"), 2);
+        let first = enter("192.0.2.1");
+        let second = enter("::ffff:192.0.2.1");
+        assert!(first.is_some() && second.is_some() && enter("192.0.2.1").is_none());
+        assert!(enter("192.0.2.2").is_some());
+        drop(first);
+        assert!(enter("192.0.2.1").is_some());
+        // One subscriber has a /64 of IPv6 addresses.
+        let (a, b) = (enter("2001:db8::1"), enter("2001:db8::2"));
+        assert!(a.is_some() && b.is_some() && enter("2001:db8::3").is_none() && enter("2001:db8:0:1::1").is_some());
+        let loopback: Vec<_> = (0..10).map(|_| (enter("127.0.0.1"), enter("::1"))).collect();
+        assert!(loopback.iter().all(|(four, six)| four.is_some() && six.is_some()));
+        drop((second, a, b, loopback));
+        assert!(peers.0.lock().expect("no panic").is_empty(), "no address is kept longer than its connection");
+    }
 }

@@ -2,12 +2,17 @@
 mod canonical;
 mod config;
 mod docs;
+mod feed;
 mod formats;
 mod fuzz_standin;
+mod http;
+mod http_limits;
 mod layers;
 mod lists;
 mod protocol;
 mod publisher;
+mod publishing;
+mod raw;
 mod readme;
 mod shared_data;
 mod signed;
