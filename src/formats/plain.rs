@@ -21,12 +21,22 @@ where
 {
     while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
         let Some(raw) = out.text(number, line) else { continue };
+        // Nearly every line is a host name and nothing else: no comment, no blank, no colon to look for.
+        if is_bare(raw) && out.host(raw).is_ok() {
+            out.put(None)?;
+            continue;
+        }
         match lines::content(raw) {
             Some(text) => domain(number, raw, text, out)?,
             None => out.comment(),
         }
     }
     Ok(())
+}
+
+/// Letters, digits, dots, hyphens and underscores, not beginning with a hyphen.
+fn is_bare(line: &str) -> bool {
+    !line.starts_with('-') && line.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'))
 }
 
 fn domain<E, F>(number: u64, raw: &str, text: &str, out: &mut Out<F>) -> Result<(), E>
