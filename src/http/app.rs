@@ -14,7 +14,7 @@ use crate::store::{Clock, PublishedList};
 
 use super::metrics::HttpMetrics;
 use super::problem::Problem;
-use super::{events, health, observe, public, spans};
+use super::{Admin, admin, events, health, observe, public, spans};
 
 /// Times the routes tell their clients.
 #[derive(Clone, Debug)]
@@ -61,6 +61,8 @@ pub struct App {
     pub readiness: Readiness,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The operator's API; none: it is not offered.
+    pub admin: Option<Admin>,
     /// Times told to clients.
     pub options: RouteOptions,
 }
@@ -111,7 +113,11 @@ impl Inner {
 pub fn router(app: App) -> Router {
     let metrics = HttpMetrics::new(&app);
     let shared = Shared(Arc::new(Inner { app, metrics }));
-    Router::new()
+    let mut routes = Router::new();
+    if shared.app.admin.is_some() {
+        routes = routes.nest("/v1/admin", admin::routes(&shared));
+    }
+    routes
         .route("/v1/lists", get(public::lists))
         .route("/v1/keyset", get(public::newest_keyset))
         .route("/v1/keyset/{n}", get(public::keyset))
@@ -130,11 +136,11 @@ pub fn router(app: App) -> Router {
         .with_state(shared)
 }
 
-async fn no_route() -> Problem {
+pub(super) async fn no_route() -> Problem {
     Problem::not_found("no-route", "there is nothing at this path; docs/PROTOCOL.md section 11 lists what there is")
 }
 
-async fn no_method() -> Problem {
+pub(super) async fn no_method() -> Problem {
     let detail = "this path is there, but not for this method; the Allow field says which";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method", detail)
 }

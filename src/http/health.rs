@@ -6,6 +6,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::list::ListId;
+
 use super::app::Shared;
 use super::problem::Problem;
 
@@ -15,6 +17,10 @@ struct Ready {
     ready: bool,
     lists: usize,
     reasons: Vec<String>,
+    /// Lists that are not served, and why: the others are.
+    out_of_service: Vec<(ListId, String)>,
+    /// Why a restart is advised, although everything is served.
+    degraded: Option<String>,
 }
 
 /// The process answers.
@@ -25,14 +31,24 @@ pub(super) async fn alive() -> Response {
 /// Whether requests should be sent here.
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     let reasons = shared.app.readiness.reasons();
+    let (out_of_service, degraded) = match shared.app.admin.clone() {
+        // Looking at a list waits for whoever is changing it.
+        Some(admin) => {
+            tokio::task::spawn_blocking(move || (admin.publisher.out_of_service(), admin.store.degraded())).await.unwrap_or_default()
+        }
+        None => Default::default(),
+    };
     let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let answer = Ready { ready: reasons.is_empty(), lists: shared.app.hub.catalog().all().len(), reasons };
+    let answer = Ready { ready: reasons.is_empty(), lists: shared.app.hub.catalog().all().len(), reasons, out_of_service, degraded };
     (status, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(answer)).into_response()
 }
 
 /// Everything that is counted.
 pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {
-    let text = shared.metrics.encode(&shared.app).map_err(|_| Problem::internal("the metrics could not be written"))?;
+    // Writing them waits for a commit that is under way.
+    let work = shared.clone();
+    let written = tokio::task::spawn_blocking(move || work.metrics.encode(&work.app)).await;
+    let text = written.unwrap_or(Err(std::fmt::Error)).map_err(|_| Problem::internal("the metrics could not be written"))?;
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

@@ -37,6 +37,8 @@ pub(super) struct HttpMetrics {
     pub(super) requests: Family<Request, Counter>,
     pub(super) duration: Family<Route, Histogram, fn() -> Histogram>,
     pub(super) body_bytes: Family<Route, Counter>,
+    publications: Family<List, Counter>,
+    commits: Counter,
     serial: Family<List, Gauge>,
     entries: Family<List, Gauge>,
     expires: Family<List, Gauge>,
@@ -50,6 +52,8 @@ impl HttpMetrics {
             requests: Family::default(),
             duration: Family::new_with_constructor(durations),
             body_bytes: Family::default(),
+            publications: Family::default(),
+            commits: Counter::default(),
             serial: Family::default(),
             entries: Family::default(),
             expires: Family::default(),
@@ -60,6 +64,8 @@ impl HttpMetrics {
         let help = "From the request's header to the answer's header";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, metrics.duration.clone());
         registry.register_with_unit("http_response_body", "Octets of bodies sent, as encoded", Unit::Bytes, metrics.body_bytes.clone());
+        registry.register("publications", "Versions published through the operator's API", metrics.publications.clone());
+        registry.register("journal_commits", "Frames of the journal, as numbered", metrics.commits.clone());
         registry.register("list_serial", "Newest version of a list", metrics.serial.clone());
         registry.register("list_entries", "Entries in the newest version", metrics.entries.clone());
         let help = "When the head goes stale, in seconds since 1970";
@@ -67,6 +73,11 @@ impl HttpMetrics {
         registry.register("ready", "1 when ready to serve", metrics.ready.clone());
         app.hub.metrics().register(registry.sub_registry_with_prefix("feed"));
         metrics
+    }
+
+    /// A version of this list was published.
+    pub(super) fn published(&self, list: &str) {
+        self.publications.get_or_create(&List { list: list.to_owned() }).inc();
     }
 
     /// Everything as OpenMetrics text.
@@ -81,6 +92,11 @@ impl HttpMetrics {
             self.serial.get_or_create(&label).set(gauge(list.head.serial.get()));
             self.entries.get_or_create(&label).set(gauge(list.head.entries));
             self.expires.get_or_create(&label).set(gauge(list.head.expires.unix()));
+        }
+        if let Some(admin) = &app.admin {
+            // Frames are numbered from 1 and never taken back, so the last number is their count.
+            let last = admin.store.last_frame();
+            self.commits.inc_by(last.saturating_sub(self.commits.get()));
         }
         self.ready.set(i64::from(app.readiness.reasons().is_empty()));
         let mut text = String::new();

@@ -5,6 +5,7 @@
 //! It decides nothing about lists: that is `publisher`; and it knows no configuration file.
 
 mod accept;
+mod admin;
 mod app;
 mod body;
 mod connection;
@@ -18,6 +19,9 @@ mod query;
 mod range;
 mod server;
 mod spans;
+mod token;
 
+pub use admin::Admin;
 pub use app::{App, Readiness, RouteOptions, router};
 pub use server::{HttpOptions, serve};
+pub use token::OperatorToken;

@@ -31,8 +31,13 @@ impl Server {
 
     pub async fn with(world: &Arc<World>, options: HttpOptions) -> Server {
         let readiness = Readiness::default();
-        let app =
-            App { hub: world.hub.clone(), readiness: readiness.clone(), clock: world.clock.clone(), options: RouteOptions::default() };
+        let app = App {
+            hub: world.hub.clone(),
+            readiness: readiness.clone(),
+            clock: world.clock.clone(),
+            admin: None,
+            options: RouteOptions::default(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (shutdown, asked) = oneshot::channel();

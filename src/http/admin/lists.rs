@@ -1,0 +1,112 @@
+//! Lists, staged changes, publication, log.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::list::Serial;
+use crate::publisher::{ChangeRequest, ListPatch, ListView, LogPage, NewList, PublishReport, PublishRequest, StagedView};
+
+use super::super::app::Shared;
+use super::super::problem::Problem;
+use super::super::query::Query;
+use super::bodies::{json, json_or_default};
+use super::{BY, blocking, list_id, with_publisher};
+
+/// Change lines shown when nothing else was asked for, and at most.
+const LINES: (usize, usize) = (100, 100_000);
+/// Versions in a page of the log when nothing else was asked for, and at most.
+const VERSIONS: (usize, usize) = (50, 1_000);
+
+fn bounded(query: &Query<'_>, name: &str, (default, most): (usize, usize)) -> Result<usize, Problem> {
+    Ok(query.parsed::<usize>(name)?.unwrap_or(default).min(most))
+}
+
+/// `GET /v1/admin/lists`
+pub(super) async fn all(State(shared): State<Shared>) -> Result<Json<Vec<ListView>>, Problem> {
+    let publisher = super::admin(&shared)?.publisher;
+    Ok(Json(blocking(move || publisher.lists()).await?))
+}
+
+/// `POST /v1/admin/lists`
+pub(super) async fn create(State(shared): State<Shared>, body: Body) -> Result<Response, Problem> {
+    let new: NewList = json(body).await?;
+    let view = with_publisher(&shared, |publisher| publisher.create_list(new, BY)).await?;
+    let place = HeaderValue::from_str(&format!("/v1/admin/lists/{}", view.meta.id)).map_err(|_| Problem::internal("no place"))?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
+}
+
+/// `GET /v1/admin/lists/{list}`
+pub(super) async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Json<ListView>, Problem> {
+    let id = list_id(&id)?;
+    Ok(Json(with_publisher(&shared, move |publisher| publisher.view(&id)).await?))
+}
+
+/// `PATCH /v1/admin/lists/{list}`
+pub(super) async fn set(State(shared): State<Shared>, Path(id): Path<String>, body: Body) -> Result<Json<ListView>, Problem> {
+    let id = list_id(&id)?;
+    let patch: ListPatch = json(body).await?;
+    Ok(Json(with_publisher(&shared, move |publisher| publisher.set_list(&id, patch, BY)).await?))
+}
+
+/// `DELETE /v1/admin/lists/{list}`
+pub(super) async fn remove(State(shared): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let id = list_id(&id)?;
+    with_publisher(&shared, move |publisher| publisher.remove_list(&id, BY)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/admin/lists/{list}/changes`
+pub(super) async fn stage(State(shared): State<Shared>, Path(id): Path<String>, body: Body) -> Result<Json<StagedView>, Problem> {
+    let id = list_id(&id)?;
+    let request: ChangeRequest = json(body).await?;
+    Ok(Json(with_publisher(&shared, move |publisher| publisher.stage(&id, &request, BY)).await?))
+}
+
+/// `GET /v1/admin/lists/{list}/staged?lines=N`
+pub(super) async fn staged(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<StagedView>, Problem> {
+    let id = list_id(&id)?;
+    let query = Query::read(query.as_deref());
+    query.only(&["lines"])?;
+    let lines = bounded(&query, "lines", LINES)?;
+    Ok(Json(with_publisher(&shared, move |publisher| publisher.staged(&id, lines)).await?))
+}
+
+/// `DELETE /v1/admin/lists/{list}/staged`
+pub(super) async fn discard(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Json<StagedView>, Problem> {
+    let id = list_id(&id)?;
+    Ok(Json(with_publisher(&shared, move |publisher| publisher.discard(&id, BY)).await?))
+}
+
+/// `POST /v1/admin/lists/{list}/publish`; without a body, with nothing forced and no reason.
+pub(super) async fn publish(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<PublishReport>, Problem> {
+    let id = list_id(&id)?;
+    let request: PublishRequest = json_or_default(&headers, body).await?;
+    let label = id.to_string();
+    let report = with_publisher(&shared, move |publisher| publisher.publish(&id, &request, BY)).await?;
+    if report.version.is_some() {
+        shared.metrics.published(&label);
+    }
+    Ok(Json(report))
+}
+
+/// `GET /v1/admin/lists/{list}/log?before=SERIAL&limit=N`
+pub(super) async fn log(State(shared): State<Shared>, Path(id): Path<String>, RawQuery(query): RawQuery) -> Result<Json<LogPage>, Problem> {
+    let id = list_id(&id)?;
+    let query = Query::read(query.as_deref());
+    query.only(&["before", "limit"])?;
+    let before = query.parsed::<Serial>("before")?;
+    let limit = bounded(&query, "limit", VERSIONS)?;
+    Ok(Json(with_publisher(&shared, move |publisher| publisher.log(&id, before, limit)).await?))
+}

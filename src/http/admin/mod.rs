@@ -1,0 +1,128 @@
+//! The operator's API: `/v1/admin`. Everything here asks for the token first, even what does not exist.
+//!
+//! Bodies are bounded; what takes long runs on blocking threads; the publisher alone decides.
+
+mod bodies;
+mod lists;
+mod store;
+mod transfer;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::list::ListId;
+use crate::publisher::{Class, PublishError, Publisher};
+use crate::store::Store;
+
+use super::app::{Readiness, Shared, no_method, no_route};
+use super::problem::Problem;
+use super::token::OperatorToken;
+
+/// Who is written into the log as the author of what comes through this API.
+const BY: &str = "operator";
+
+/// What the operator's routes work on.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The writer.
+    pub publisher: Arc<Publisher>,
+    /// For backups, and to tell that it can no longer write.
+    pub store: Arc<Store>,
+    /// Who may.
+    pub operator: OperatorToken,
+    /// Largest body of an import in octets, as sent and again as decompressed.
+    pub max_import: u64,
+}
+
+impl Admin {
+    /// Imports of at most 1 GiB.
+    pub const DEFAULT_MAX_IMPORT: u64 = 1 << 30;
+}
+
+/// The routes below `/v1/admin`.
+pub(super) fn routes(shared: &Shared) -> Router<Shared> {
+    Router::new()
+        .route("/lists", get(lists::all).post(lists::create))
+        .route("/lists/{list}", get(lists::one).patch(lists::set).delete(lists::remove))
+        .route("/lists/{list}/changes", post(lists::stage))
+        .route("/lists/{list}/staged", get(lists::staged).delete(lists::discard))
+        .route("/lists/{list}/publish", post(lists::publish))
+        .route("/lists/{list}/log", get(lists::log))
+        .route("/lists/{list}/import", post(transfer::import))
+        .route("/lists/{list}/export", get(transfer::export))
+        .route("/keyset", post(store::keyset))
+        .route("/check", post(store::check))
+        .route("/backup", post(store::backup))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        // Each route bounds its body itself.
+        .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::from_fn_with_state(shared.clone(), authorised))
+}
+
+async fn authorised(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    if shared.app.admin.as_ref().is_some_and(|admin| admin.operator.is_in(request.headers())) {
+        let mut response = next.run(request).await;
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        return response;
+    }
+    let detail = "send the operator's token as Authorization: Bearer TOKEN; it lies in operator.token in the data folder";
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Only for the operator", detail)
+        .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"bwld operator\""))
+        .into_response()
+}
+
+/// The admin part of the application; only its own routes ask.
+fn admin(shared: &Shared) -> Result<Admin, Problem> {
+    shared.app.admin.clone().ok_or_else(|| Problem::internal("there is no operator's API here"))
+}
+
+fn list_id(text: &str) -> Result<ListId, Problem> {
+    text.parse().map_err(|e| Problem::bad_request("bad-list-name", e))
+}
+
+/// Runs `work` with the publisher on a blocking thread.
+async fn with_publisher<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce(&Publisher) -> Result<T, PublishError> + Send + 'static,
+) -> Result<T, Problem> {
+    let publisher = admin(shared)?.publisher;
+    blocking(move || work(&publisher)).await?.map_err(|e| refused(&shared.app.readiness, &e))
+}
+
+/// Runs `work` on a blocking thread, in the span of the request.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let span = tracing::Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+    done.map_err(|_| Problem::internal("the publisher failed at this; the log says where"))
+}
+
+/// An error of the publisher as a problem. What is fatal also shows in `/readyz`.
+fn refused(readiness: &Readiness, error: &PublishError) -> Problem {
+    let detail = error.to_string();
+    let (status, code, title) = match error.class() {
+        Class::Reject => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Refused"),
+        Class::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such list"),
+        Class::Conflict => (StatusCode::CONFLICT, "conflict", "It does not fit what is there"),
+        Class::Retry => (StatusCode::SERVICE_UNAVAILABLE, "retry", "Not now"),
+        Class::Fatal => (StatusCode::INTERNAL_SERVER_ERROR, "fatal", "The publisher cannot go on"),
+    };
+    match error.class() {
+        Class::Fatal => {
+            tracing::error!(error = %detail, "a request met what only a repair mends");
+            // One list out of service, or one damaged file, is no reason to send everybody away; a store that cannot write is.
+            if matches!(error, PublishError::Store(_)) {
+                readiness.wait_for(&detail);
+            }
+        }
+        Class::Retry => tracing::warn!(error = %detail, "a request could not be served"),
+        _ => {}
+    }
+    Problem::new(status, code, title, detail).with_refusals(error.refusals().to_vec())
+}

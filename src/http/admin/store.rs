@@ -1,0 +1,71 @@
+//! Key sets, check, backup.
+
+use std::path::PathBuf;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::list::Digest;
+use crate::publisher::{CheckReport, PublishError};
+use crate::wire::MAX_KEYSET;
+
+use super::super::app::Shared;
+use super::super::problem::Problem;
+use super::bodies::{json, whole};
+use super::{admin, blocking, refused, with_publisher};
+
+/// What is in force after a key set was activated.
+#[derive(Serialize)]
+pub(super) struct Activated {
+    keyset: u64,
+}
+
+/// `POST /v1/admin/keyset`: the signed note as it is.
+pub(super) async fn keyset(State(shared): State<Shared>, body: Body) -> Result<Json<Activated>, Problem> {
+    let note = whole(body, MAX_KEYSET).await?;
+    let note = String::from_utf8(note.to_vec()).map_err(|_| Problem::bad_request("bad-note", "a key set is a signed note, in text"))?;
+    let keyset = with_publisher(&shared, move |publisher| publisher.activate_keyset(&note)).await?;
+    Ok(Json(Activated { keyset }))
+}
+
+/// `POST /v1/admin/check`
+pub(super) async fn check(State(shared): State<Shared>) -> Result<Json<CheckReport>, Problem> {
+    Ok(Json(with_publisher(&shared, |publisher| Ok(publisher.check())).await?))
+}
+
+/// Where to back up to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackupRequest {
+    /// A folder on the daemon's machine, empty or not there; absolute.
+    to: PathBuf,
+    /// With keys and token: whoever has it can sign.
+    #[serde(default)]
+    secrets: bool,
+}
+
+/// What was backed up.
+#[derive(Serialize)]
+pub(super) struct BackedUp {
+    frame: u64,
+    files: u64,
+    octets: u64,
+    linked: u64,
+    manifest: Digest,
+}
+
+/// `POST /v1/admin/backup`
+pub(super) async fn backup(State(shared): State<Shared>, body: Body) -> Result<Json<BackedUp>, Problem> {
+    let BackupRequest { to, secrets } = json(body).await?;
+    if !to.is_absolute() {
+        let detail = "to: name the folder from / on; the daemon's working folder is not yours";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "Refused", detail));
+    }
+    let (store, now) = (admin(&shared)?.store, shared.app.clock.now());
+    let report = blocking(move || store.backup(&to, secrets, now)).await?;
+    let report = report.map_err(|e| refused(&shared.app.readiness, &PublishError::Store(e)))?;
+    Ok(Json(BackedUp { frame: report.frame, files: report.files, octets: report.octets, linked: report.linked, manifest: report.manifest }))
+}

@@ -1,0 +1,166 @@
+//! Lists in bulk: import in, export out, both as streams between a socket and a blocking thread.
+
+use std::io::{self, Write};
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use crate::formats::{Format, ReadOptions, Wildcards};
+use crate::list::{Attributes, Code};
+use crate::publisher::{ImportMode, ImportOptions, ImportReport, PublishError};
+
+use super::super::app::Shared;
+use super::super::problem::Problem;
+use super::super::query::Query;
+use super::bodies::{self, Packed};
+use super::{BY, admin, blocking, list_id, refused};
+
+/// Octets gathered before they are sent.
+const PIECE: usize = 64 << 10;
+
+/// A value that is one of a few words, read as the JSON API reads it.
+fn word<T: DeserializeOwned>(query: &Query<'_>, name: &str, words: &str) -> Result<Option<T>, Problem> {
+    let Some(text) = query.get(name)? else { return Ok(None) };
+    let read = serde_json::from_value(serde_json::Value::String(text.to_owned()));
+    read.map(Some).map_err(|_| Problem::bad_request("bad-parameter", format!("{name}: is one of {words}")))
+}
+
+fn options(query: &Query<'_>) -> Result<ImportOptions, Problem> {
+    query.only(&["format", "scope", "mode", "strict", "dry_run", "cat", "rsn", "wildcards"])?;
+    let bad = |name: &str, e: &dyn std::fmt::Display| Problem::bad_request("bad-parameter", format!("{name}: {e}"));
+    let subtree = match query.get("scope")? {
+        None | Some("exact") => false,
+        Some("subtree") => true,
+        Some(_) => return Err(bad("scope", &"is exact or subtree")),
+    };
+    let codes = query.get("cat")?.unwrap_or_default().split(',').filter(|code| !code.is_empty());
+    let categories = codes.map(|code| code.parse::<Code>().map_err(|e| bad("cat", &e))).collect::<Result<_, _>>()?;
+    let reason = query.get("rsn")?.filter(|code| !code.is_empty()).map(|code| code.parse::<Code>().map_err(|e| bad("rsn", &e)));
+    Ok(ImportOptions {
+        read: ReadOptions {
+            format: word::<Format>(query, "format", "domains, hosts, csv, bwld")?,
+            subtree,
+            attributes: Attributes { categories, reason: reason.transpose()?, ..Attributes::default() },
+            wildcards: word::<Wildcards>(query, "wildcards", "refuse, subtree")?.unwrap_or_default(),
+            ..ReadOptions::default()
+        },
+        mode: word::<ImportMode>(query, "mode", "merge, replace")?.unwrap_or(ImportMode::Merge),
+        strict: query.flag("strict")?,
+        dry_run: query.flag("dry_run")?,
+    })
+}
+
+/// `POST /v1/admin/lists/{list}/import`
+pub(super) async fn import(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ImportReport>, Problem> {
+    let id = list_id(&id)?;
+    let options = options(&Query::read(query.as_deref()))?;
+    let packed = Packed::of(&headers)?;
+    let admin = admin(&shared)?;
+    let limit = admin.max_import;
+    let (pump, pieces) = bodies::import(limit);
+    let work = blocking(move || {
+        let mut reader = pieces.unpacked(packed, limit)?;
+        admin.publisher.import(&id, &mut *reader, &options, BY)
+    });
+    let (sent, done) = tokio::join!(pump.run(body), work);
+    // What was wrong with the body explains what the reader met.
+    sent.map_err(|e| bodies::cut(e, limit))?;
+    match done? {
+        Ok(report) => Ok(Json(report)),
+        Err(e) => Err(match cut_inside(&e) {
+            Some(cut) => bodies::cut(cut, limit),
+            None if packed != Packed::No && is_reading(&e) => {
+                Problem::bad_request("bad-encoding", "the body is not whole in the coding that Content-Encoding names")
+            }
+            None => refused(&shared.app.readiness, &e),
+        }),
+    }
+}
+
+/// The I/O error that reading the file met, if that is what went wrong.
+fn reading(error: &PublishError) -> Option<&io::Error> {
+    match error {
+        PublishError::Io(e) | PublishError::Read(crate::formats::ReadError::Io(e)) => Some(e),
+        _ => None,
+    }
+}
+
+fn is_reading(error: &PublishError) -> bool {
+    matches!(error, PublishError::Read(crate::formats::ReadError::Io(_)))
+}
+
+fn cut_inside(error: &PublishError) -> Option<bodies::Cut> {
+    reading(error)?.get_ref()?.downcast_ref::<bodies::Cut>().copied()
+}
+
+/// Hands what is written to a body, piece by piece; fails when the client is gone.
+struct Outlet {
+    pieces: mpsc::Sender<Result<Bytes, io::Error>>,
+    gathered: Vec<u8>,
+}
+
+impl Outlet {
+    fn send(&mut self) -> io::Result<()> {
+        let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(PIECE));
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone");
+        if piece.is_empty() { Ok(()) } else { self.pieces.blocking_send(Ok(piece.into())).map_err(gone) }
+    }
+}
+
+impl Write for Outlet {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.gathered.extend_from_slice(octets);
+        if self.gathered.len() >= PIECE {
+            self.send()?;
+        }
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send()
+    }
+}
+
+/// `GET /v1/admin/lists/{list}/export`: canonical lines. If it fails on the way, the body is broken off.
+pub(super) async fn export(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id = list_id(&id)?;
+    let publisher = admin(&shared)?.publisher;
+    let (sender, mut pieces) = mpsc::channel(4);
+    let work = tokio::task::spawn_blocking(move || {
+        let mut outlet = Outlet { pieces: sender, gathered: Vec::new() };
+        let done = publisher.export(&id, &mut outlet).and_then(|_| Ok(outlet.flush()?));
+        if let Err(e) = &done {
+            let _ = outlet.pieces.blocking_send(Err(io::Error::other(e.to_string())));
+        }
+        done
+    });
+    // The first piece decides between an answer and a problem; afterwards only breaking off is left.
+    let first = match pieces.recv().await {
+        Some(Ok(first)) => first,
+        None | Some(Err(_)) => match work.await {
+            Ok(Ok(())) => Bytes::new(),
+            Ok(Err(e)) => return Err(refused(&shared.app.readiness, &e)),
+            Err(_) => return Err(Problem::internal("the publisher failed at this; the log says where")),
+        },
+    };
+    let body = stream::unfold((Some(first), pieces), |(first, mut pieces)| async move {
+        match first {
+            Some(first) => Some((Ok(first), (None, pieces))),
+            None => pieces.recv().await.map(|piece| (piece, (None, pieces))),
+        }
+    });
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))];
+    Ok((kind, Body::from_stream(body)).into_response())
+}

@@ -1,0 +1,60 @@
+//! The operator's token. Only its digest is kept, so that neither memory dumps nor a careless `{:?}` show it.
+
+use std::hint::black_box;
+
+use axum::http::{HeaderMap, header};
+
+use crate::list::Digest;
+
+/// What the operator's token must hash to.
+#[derive(Clone)]
+pub struct OperatorToken(Digest);
+
+impl std::fmt::Debug for OperatorToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OperatorToken(…)")
+    }
+}
+
+impl OperatorToken {
+    /// The token with this text; white space around it is no part of it.
+    pub fn new(text: &str) -> Self {
+        OperatorToken(Digest::of(text.trim()))
+    }
+
+    /// Whether a request carries it, as `Authorization: Bearer TOKEN`, once. How long the answer takes does not depend on
+    /// how much of a wrong token is right: digests are compared, and to the end.
+    pub(super) fn is_in(&self, headers: &HeaderMap) -> bool {
+        let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(field), None) = (fields.next(), fields.next()) else { return false };
+        let Some((scheme, token)) = field.to_str().ok().and_then(|field| field.split_once(' ')) else { return false };
+        let offered = Digest::of(token.trim());
+        let differing = self.0.0.iter().zip(offered.0).fold(0u8, |all, (a, b)| black_box(all | (a ^ b)));
+        scheme.eq_ignore_ascii_case("bearer") && differing == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_the_token_itself_as_bearer_is_taken() {
+        let token = OperatorToken::new("bwld-secret\n");
+        let carries = |fields: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(header::AUTHORIZATION, HeaderValue::from_static(field));
+            }
+            token.is_in(&headers)
+        };
+        assert!(carries(&["Bearer bwld-secret"]) && carries(&["bearer  bwld-secret"]));
+        for wrong in ["", "Bearer", "Bearer ", "Bearer bwld-secre", "Bearer bwld-secret2", "Basic bwld-secret", "bwld-secret"] {
+            assert!(!carries(&[wrong]), "{wrong:?}");
+        }
+        assert!(!carries(&[]) && !carries(&["Bearer bwld-secret", "Bearer bwld-secret"]));
+        assert_eq!(format!("{token:?}"), "OperatorToken(…)");
+    }
+}
