@@ -1,13 +1,40 @@
-//! `bwld backup`.
+//! `bwld backup`: the daemon copies its store into a new folder while it goes on publishing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use reqwest::Method;
+
+use super::client::Connect;
+use super::out;
 
 /// What `bwld backup` takes.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  bwld backup")]
-pub struct Args {}
+#[command(after_help = "\
+The folder is one on the daemon's machine. Keys and the operator's token are not part of a backup: keep copies of them
+elsewhere, because whoever has the keys is the publisher.
+
+Examples:
+  bwld backup /var/backups/bwld-2026-11-24")]
+pub struct Args {
+    /// The folder; it must not exist
+    dir: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connect: Connect,
+}
 
 /// Runs it.
-pub async fn run(_args: Args, _config: Option<&Path>) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+pub async fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
+    // The daemon's working folder is another: a relative name would mean another place there.
+    let to = std::path::absolute(&args.dir).with_context(|| format!("{} is no path", args.dir.display()))?;
+    let request = serde_json::json!({ "to": to });
+    let report: serde_json::Value = args.connect.open(config)?.send_json(Method::POST, "v1/admin/backup", &request).await?;
+    if args.json {
+        return out::print_json(&report);
+    }
+    let counts: Vec<String> = report.as_object().into_iter().flatten().map(|(k, v)| format!("{k} {v}")).collect();
+    out::print(&format!("{}: backed up ({})\n", to.display(), counts.join(", ")))
 }

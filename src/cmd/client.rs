@@ -13,8 +13,9 @@ use url::Url;
 
 use crate::list::ListId;
 use crate::publisher::Refusal;
+use crate::store::read_secret;
 
-use super::config::{KEYS, Loaded, Override, Source};
+use super::config::{Loaded, Override, Source};
 use super::{exit::Ended, files, out};
 
 /// Largest answer that is held in memory, in octets. Exports are streamed and have no limit.
@@ -44,6 +45,14 @@ impl Connect {
         all
     }
 
+    /// The configuration with these options over it.
+    ///
+    /// # Errors
+    /// Of the configuration.
+    pub fn load(&self, config: Option<&Path>) -> anyhow::Result<Loaded> {
+        Ok(Loaded::load(config, &self.overrides())?)
+    }
+
     /// Opens the way to the daemon. Nothing is sent yet.
     ///
     /// # Errors
@@ -61,7 +70,7 @@ impl Connect {
     }
 
     fn connect(&self, config: Option<&Path>, operator: bool) -> anyhow::Result<Api> {
-        let loaded = Loaded::load(config, &self.overrides())?;
+        let loaded = self.load(config)?;
         let settings = loaded.config();
         let data = PathBuf::from(&settings.serve.data);
         let file = match settings.client.token_file.as_str() {
@@ -69,14 +78,11 @@ impl Connect {
             named => named.into(),
         };
         // A daemon of this very data folder says where it listens; that is better than a guess.
-        let address = is_default(&loaded, "client.server").then(|| std::fs::read_to_string(data.join(files::ADDRESS)).ok()).flatten();
+        let address =
+            (*loaded.source("client.server") == Source::Default).then(|| std::fs::read_to_string(data.join(files::ADDRESS)).ok()).flatten();
         let server = address.map_or(settings.client.server, |a| a.trim().to_owned());
         Api::new(&server, operator.then_some(file.as_path()), Duration::from_secs(settings.client.timeout))
     }
-}
-
-fn is_default(loaded: &Loaded, path: &str) -> bool {
-    KEYS.iter().zip(loaded.values()).any(|(key, (_, source))| key.path() == path && *source == Source::Default)
 }
 
 /// What the server says when it refuses (RFC 9457, with `code` and `refusals`).
@@ -128,11 +134,6 @@ impl Api {
             .build()
             .context("setting up the HTTP client")?;
         Ok(Api { http, base, token, timeout })
-    }
-
-    /// The server's address.
-    pub fn server(&self) -> &Url {
-        &self.base
     }
 
     /// GET, read as JSON.
@@ -252,7 +253,7 @@ async fn bounded(mut response: Response) -> anyhow::Result<Vec<u8>> {
 }
 
 fn read_token(file: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
-    let token = files::read_secret(file, 256).with_context(|| {
+    let token = read_secret(file).with_context(|| {
         format!("reading the operator's token {}; `bwld serve` makes it at its first start, --token-file names another", file.display())
     })?;
     let token = zeroize::Zeroizing::new(token.trim().to_owned());

@@ -1,8 +1,7 @@
-//! Names in the data folder, and the few ways `cmd` touches files: secrets exclusively, the rest by rename.
+//! Names in the data folder, and the few ways `cmd` touches files that are not the store's business.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,45 +10,12 @@ use anyhow::Context as _;
 pub const ROOT_KEY: &str = "keys/root.key";
 /// The signing key, below the data folder.
 pub const SIGNING_KEY: &str = "keys/signing.key";
+/// The first key set, below the data folder: written by `serve`, or put there before its first start.
+pub const FIRST_KEYSET: &str = "keys/first.keyset";
 /// The operator's token, below the data folder.
 pub const TOKEN: &str = "operator.token";
 /// Where the running daemon listens, below the data folder.
 pub const ADDRESS: &str = "address";
-
-/// Creates a file of mode 0600 that must not exist; it is durable when this returns.
-///
-/// # Errors
-/// That it exists, or of the disk.
-pub fn create_secret(path: &Path, text: &str) -> anyhow::Result<()> {
-    let attempt = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        sync_folder(path)
-    };
-    attempt().with_context(|| match path.exists() {
-        true => format!("creating {}: it exists, and a secret is never written over", path.display()),
-        false => format!("creating {}", path.display()),
-    })
-}
-
-/// Writes a file beside its place and renames it there; it is durable when this returns.
-///
-/// # Errors
-/// Of the disk.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let temporary = beside(path);
-    let attempt = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_folder(path)
-    };
-    attempt().with_context(|| format!("writing {}", path.display())).inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
-}
 
 /// A temporary name beside `path`.
 pub fn beside(path: &Path) -> PathBuf {
@@ -83,44 +49,16 @@ pub fn read_bounded(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a secret of at most `limit` octets; the copy is zeroised when dropped.
-///
-/// # Errors
-/// Of the disk, or that it is too long or no text.
-pub fn read_secret(path: &Path, limit: u64) -> anyhow::Result<zeroize::Zeroizing<String>> {
-    // The capacity is there from the start: growing would leave copies behind.
-    let mut text = zeroize::Zeroizing::new(String::with_capacity(usize::try_from(limit).unwrap_or(0) + 1));
-    File::open(path)?.take(limit + 1).read_to_string(&mut text)?;
-    anyhow::ensure!(text.len() as u64 <= limit, "longer than {limit} octets");
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
-    fn a_secret_is_private_and_never_written_over() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("k");
-        create_secret(&path, "one").expect("created");
-        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        let error = create_secret(&path, "two").expect_err("exists");
-        assert!(format!("{error:#}").contains("never written over"), "{error:#}");
-        assert_eq!(read_secret(&path, 10).expect("read").as_str(), "one");
-        assert!(read_secret(&path, 2).is_err());
-    }
-
-    #[test]
-    fn reading_is_bounded_and_writing_replaces() {
+    fn reading_is_bounded() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("f");
-        write_atomic(&path, b"12345").expect("written");
-        write_atomic(&path, b"123").expect("written");
+        std::fs::write(&path, b"123").expect("written");
         assert_eq!(read_bounded(&path, 3).expect("read"), b"123");
         assert!(read_bounded(&path, 2).is_err());
-        assert_eq!(fs::read_dir(dir.path()).expect("folder").count(), 1, "no temporary file is left");
     }
 }

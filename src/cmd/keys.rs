@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use crate::store::{RealDisk, create_secret, read_secret};
 use crate::trust::SecretKey;
 use crate::wire::MAX_KEYSET;
 
 use super::client::Connect;
 use super::{files, keyset, out};
-
-/// Longest key file, in octets.
-const MAX_KEY_FILE: u64 = 1_024;
 
 /// Make and show keys; make, sign and activate key sets.
 #[derive(clap::Subcommand, Debug)]
@@ -73,7 +71,7 @@ pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<()> 
 
 fn generate(name: &str, file: &Path) -> anyhow::Result<()> {
     let key = SecretKey::generate(name)?;
-    files::create_secret(file, &format!("{}\n", key.to_text().as_str()))?;
+    create_secret(&RealDisk, file, &zeroize::Zeroizing::new(format!("{}\n", key.to_text().as_str())))?;
     out::print(&format!("{}: made. Its public part:\n{} {}\n", file.display(), key.name(), STANDARD.encode(key.public())))
 }
 
@@ -92,7 +90,7 @@ fn show(file: &Path, json: bool) -> anyhow::Result<()> {
 /// # Errors
 /// Of the file, or that it is no key; its text is never quoted.
 pub fn read(file: &Path) -> anyhow::Result<SecretKey> {
-    let text = files::read_secret(file, MAX_KEY_FILE).with_context(|| format!("reading the secret key {}", file.display()))?;
+    let text = read_secret(file)?;
     SecretKey::from_text(text.trim_end()).map_err(|e| anyhow::anyhow!("{} is no secret key: {e}", file.display()))
 }
 

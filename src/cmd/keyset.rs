@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::list::{Digest, ListId, Origin, Timestamp};
-use crate::store::{Clock as _, SystemClock};
+use crate::store::{Clock as _, RealDisk, SystemClock, write_file_atomic};
 use crate::trust::Trusted;
 use crate::wire::{KeySet, ListSelection, MAX_KEYSET, Note, RootKey, SigningKeyLine};
 
@@ -171,7 +171,7 @@ async fn new(args: NewArgs, config: Option<&Path>) -> anyhow::Result<()> {
     let text = set.to_text();
     KeySet::parse(&text).context("this would be no valid key set")?;
     ensure!(!args.out.exists(), "{} exists; name another file", args.out.display());
-    files::write_atomic(&args.out, text.as_bytes())?;
+    write_file_atomic(&RealDisk, &args.out, text.as_bytes())?;
     let out = args.out.display();
     out::print(&format!("{out}: draft of key set {}. Next, with each root key: bwld keys set sign {out} --key ROOT.key\n", set.number))
 }
@@ -201,7 +201,7 @@ fn sign(file: &Path, key_files: &[PathBuf]) -> anyhow::Result<()> {
             out::print(&format!("{}: not a root key of this set; its signature counts only if it is one of the set before\n", key.name()))?;
         }
     }
-    files::write_atomic(file, note.encode().as_bytes())?;
+    write_file_atomic(&RealDisk, file, note.encode().as_bytes())?;
     out::print(&format!(
         "{}: key set {} now has {} signatures. Fingerprint {}\n",
         file.display(),

@@ -20,6 +20,7 @@ mod keys;
 mod keyset;
 mod list;
 mod log;
+mod logging;
 mod out;
 mod publish;
 mod pull;

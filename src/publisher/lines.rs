@@ -107,7 +107,7 @@ impl<L: Lines> Ahead<L> {
     }
 }
 
-fn least<'a>(rules: [Option<&'a str>; 3]) -> Option<&'a str> {
+fn least(rules: [Option<&str>; 3]) -> Option<&str> {
     rules.into_iter().flatten().min()
 }
 

@@ -1,12 +1,12 @@
 //! The one integration binary.
 mod canonical;
+mod cli;
 mod config;
 mod docs;
 mod feed;
 mod formats;
 mod fuzz_standin;
 mod http;
-mod http_admin;
 mod http_limits;
 mod layers;
 mod lists;
@@ -18,5 +18,6 @@ mod readme;
 mod shared_data;
 mod signed;
 mod store;
+mod support;
 mod trust;
 mod vectors;

@@ -112,6 +112,12 @@ impl Loaded {
         &self.values
     }
 
+    /// Where the value of `section.key` was set.
+    pub fn source(&self, path: &str) -> &Source {
+        let index = KEYS.iter().position(|k| k.path() == path).expect("callers name keys of the table");
+        &self.values[index].1
+    }
+
     /// As typed structs.
     pub fn config(&self) -> Config {
         Config::from_values(self.values.iter().map(|(value, _)| value.clone()))

@@ -130,24 +130,39 @@ settings! {
         workers: Integer(1, 64) = 2;
         /// Take in and publish the lists that come with this program, when the data folder does not know them.
         shipped_lists: Bool = true;
-        /// How many connections at most; further ones wait.
-        max_connections: Integer(16, 1_000_000) = 4096;
+        /// Connections at one time; further ones wait.
+        max_connections: Integer(16, 1_000_000) = 10000;
+        /// Connections at one time from one address. 0: no limit. Loopback is exempt: there a proxy may stand.
+        max_per_peer: Integer(0, 1_000_000) = 512;
+        /// Subscribers that are pushed to at one time; further ones are asked to come back later.
+        max_subscribers: Integer(0, 1_000_000) = 8000;
+        /// Long polls at one time.
+        max_long_polls: Integer(0, 1_000_000) = 4000;
+        /// Seconds that followers who poll are told to wait.
+        poll_seconds: Integer(1, 86_400) = 60;
+        /// Seconds a request's header may take.
+        header_seconds: Integer(1, 300) = 10;
+        /// Seconds a connection may stay without a request.
+        idle_seconds: Integer(1, 3_600) = 90;
+        /// Seconds a peer may leave unread what is sent to it.
+        stall_seconds: Integer(1, 3_600) = 30;
         /// Seconds a shutdown waits for requests in progress.
-        shutdown_seconds: Integer(1, 300) = 10;
+        drain_seconds: Integer(1, 300) = 10;
     }
 
     /// What the publisher lets pass and how long its word holds.
     publisher: Publisher {
-        /// One publication may add this many percent of a list, or `max_added` entries; it is refused when it exceeds both.
-        max_added_percent: Integer(0, 1_000) = 20;
-        /// Entries. See `max_added_percent`. `bwld publish --force max-added` overrides it once.
-        max_added: Integer(0, 1_000_000_000) = 1000;
-        /// One publication may remove this many percent of a list, or `max_removed` entries; it is refused when it exceeds both.
-        max_removed_percent: Integer(0, 100) = 20;
-        /// Entries. See `max_removed_percent`. `bwld publish --force max-removed` overrides it once.
-        max_removed: Integer(0, 1_000_000_000) = 1000;
+        /// File with names that may never be blocked, one a line. Empty: the set that comes with this program.
+        protected: Text(any) = "";
+        /// One publication may add or remove this many percent of a list, or `guard_entries` entries; it is refused when it
+        /// exceeds both. `bwld publish --force max-added` or `--force max-removed` lets one pass.
+        guard_percent: Integer(0, 10_000) = 20;
+        /// Entries. See `guard_percent`.
+        guard_entries: Integer(0, 1_000_000_000) = 1000;
         /// Seconds until a head goes stale. It is signed again after a quarter of that.
         head_lifetime: Integer(60, 2_764_800) = 86400;
+        /// Days for which deltas are kept: a follower that was away for longer loads the snapshot.
+        delta_days: Integer(1, 3_650) = 30;
     }
 
     /// What the daemons say of their work, on the standard error.

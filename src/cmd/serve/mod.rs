@@ -1,0 +1,306 @@
+//! `bwld serve`: puts the publisher together and runs it until it is told to stop.
+//!
+//! Order of a start: configuration, port (so that a second daemon fails before it touches anything), store (lock and
+//! repair), keys, first key set, shipped lists, then service. Nothing is served before all of that is durable.
+
+mod banner;
+mod embedded;
+mod home;
+mod shipped;
+mod tasks;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use zeroize::Zeroizing;
+
+use crate::feed::{Hub, HubOptions};
+use crate::http::{self, Admin, App, HttpOptions, OperatorToken, Readiness, RouteOptions};
+use crate::list::Origin;
+use crate::publisher::{CheckReport, Protected, Publisher, PublisherOptions};
+use crate::store::{Catalog, Clock, IndexRecovery, Progress, RealDisk, Recovery, Store, StoreOptions, SystemClock, write_file_atomic};
+use crate::trust::SecretKey;
+
+use super::config::{Config, Loaded, Override, Source};
+use super::{exit::Ended, files, keyset, logging, out};
+use tasks::{Stop, Why};
+
+/// Largest file of protected names, in octets.
+const MAX_PROTECTED: u64 = 16 << 20;
+
+/// What `bwld serve` takes.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bwld serve
+  bwld serve --data /var/lib/bwld --origin lists.example.org
+  bwld serve --listen 127.0.0.1:0        a free port, written to DATA/address")]
+pub struct Args {
+    /// Folder of keys and lists [default: $BWLD_DATA, ./bwld-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Address and port [default: 127.0.0.1:7080]
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<String>,
+    /// The publisher's name, fixed with the first key set [default: bwld.localhost]
+    #[arg(long)]
+    origin: Option<String>,
+}
+
+impl Args {
+    fn overrides(&self) -> Vec<Override> {
+        [("--data", "serve.data", &self.data), ("--listen", "serve.listen", &self.listen), ("--origin", "serve.origin", &self.origin)]
+            .into_iter()
+            .filter_map(|(option, key, text)| Some((option, key, text.clone()?)))
+            .collect()
+    }
+}
+
+/// Everything that runs.
+struct Parts {
+    publisher: Arc<Publisher>,
+    store: Arc<Store>,
+    hub: Arc<Hub>,
+    clock: Arc<dyn Clock>,
+    token: Zeroizing<String>,
+}
+
+/// Runs it.
+pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
+    let loaded = Loaded::load(config, &args.overrides())?;
+    let settings = loaded.config();
+    logging::start(&settings.log);
+    raise_limit_of_files();
+    let listener = listen(&settings.serve.listen)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(usize::try_from(settings.serve.workers).unwrap_or(2))
+        .thread_name("bwld")
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    let _inside = runtime.enter();
+    let parts = open(&loaded, &settings, settings.serve.shipped_lists)?;
+    let result = runtime.block_on(daemon(parts, listener, &loaded, &settings));
+    runtime.shutdown_timeout(Duration::from_secs(settings.serve.drain_seconds));
+    result
+}
+
+fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    let address: SocketAddr = address.parse().context("the address was checked with the configuration")?;
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}; is another daemon running? --listen 127.0.0.1:0 takes a free port"))?;
+    listener.set_nonblocking(true).context("preparing the port")?;
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "listening beyond this machine without TLS: put a proxy in front, the operator's token travels here");
+    }
+    Ok(listener)
+}
+
+/// Opens a data folder that no daemon has and checks it.
+pub fn check(loaded: &Loaded) -> anyhow::Result<CheckReport> {
+    Ok(open(loaded, &loaded.config(), false)?.publisher.check())
+}
+
+/// Opens store, keys and publisher; takes in what ships if asked to.
+fn open(loaded: &Loaded, settings: &Config, shipped: bool) -> anyhow::Result<Parts> {
+    let data = PathBuf::from(&settings.serve.data);
+    let (store, recovery) = Store::open(&data, StoreOptions::default(), Arc::new(RealDisk), &mut progress())
+        .with_context(|| format!("opening the data folder {}", data.display()))?;
+    say(&recovery);
+    let store = Arc::new(store);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let keysets = store.keysets()?;
+    let origin = origin(loaded, settings, keysets.last().map(|(_, note)| note.as_str()))?;
+    let signer = home::signing_key(&data, &origin, keysets.is_empty())?;
+    let first = match keysets.is_empty() {
+        true => Some(home::first_keyset(&data, &origin, &signer, clock.now())?),
+        false => None,
+    };
+    let token = home::operator_token(&data)?;
+    let catalog = Arc::new(Catalog::default());
+    let hub = Hub::new(catalog.clone(), store.artefacts().clone(), hub_options(settings));
+    let publisher = publisher(&store, catalog, settings, origin, signer, clock.clone(), hub.clone())?;
+    if let Some(note) = first {
+        // Crash before: the next start finds the same note and puts it in force.
+        publisher.activate_keyset(&note).context("putting the first key set in force")?;
+    }
+    if shipped {
+        shipped::take_in(&publisher, |id| matches!(store.list(id), Ok(Some(_))))?;
+    }
+    Ok(Parts { publisher: Arc::new(publisher), store, hub, clock, token })
+}
+
+fn publisher(
+    store: &Arc<Store>,
+    catalog: Arc<Catalog>,
+    settings: &Config,
+    origin: Origin,
+    signer: SecretKey,
+    clock: Arc<dyn Clock>,
+    hub: Arc<Hub>,
+) -> anyhow::Result<Publisher> {
+    let protected = match settings.publisher.protected.as_str() {
+        "" => embedded::PROTECTED.to_owned(),
+        file => String::from_utf8(files::read_bounded(Path::new(file), MAX_PROTECTED)?).with_context(|| format!("{file} is not text"))?,
+    };
+    let mut options = PublisherOptions::new(origin);
+    options.protected = Protected::parse(&protected).context("the protected names (publisher.protected)")?;
+    options.lifetime = settings.publisher.head_lifetime;
+    options.renew_after = (settings.publisher.head_lifetime / 4).max(1);
+    options.guard_percent = settings.publisher.guard_percent;
+    options.guard_entries = settings.publisher.guard_entries;
+    options.keep_deltas = settings.publisher.delta_days * 86_400;
+    Publisher::open(store.clone(), catalog, options, signer, clock, Box::new(move |id| hub.announce(id))).context("opening the publisher")
+}
+
+/// Serves until told to stop.
+async fn daemon(parts: Parts, listener: TcpListener, loaded: &Loaded, settings: &Config) -> anyhow::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener).context("preparing the port")?;
+    let address = reachable(listener.local_addr().context("asking for the port")?);
+    let data = PathBuf::from(&settings.serve.data);
+    let stop = Arc::new(Stop::new(None));
+    tasks::signals(stop.clone())?;
+    let admin = Admin {
+        publisher: parts.publisher.clone(),
+        store: parts.store.clone(),
+        operator: OperatorToken::new(&parts.token),
+        max_import: Admin::DEFAULT_MAX_IMPORT,
+    };
+    let app = App {
+        hub: parts.hub.clone(),
+        admin: Some(admin),
+        readiness: Readiness::default(),
+        clock: parts.clock.clone(),
+        options: RouteOptions { poll_every: Duration::from_secs(settings.serve.poll_seconds), ..RouteOptions::default() },
+    };
+    let mut stopping = stop.subscribe();
+    let asked = async move {
+        // An error means that nobody can ask any more: stop as well.
+        let _ = stopping.wait_for(Option::is_some).await;
+    };
+    let serving = tokio::spawn(http::serve(listener, app, http_options(settings), asked));
+    tokio::spawn(tasks::heartbeat(parts.publisher.clone(), parts.clock.clone(), stop.clone()));
+    tokio::spawn(tasks::upkeep(parts.publisher.clone(), stop.clone()));
+    tokio::spawn(tasks::watchdog(stop.clone()));
+
+    let address_file = data.join(files::ADDRESS);
+    write_file_atomic(&RealDisk, &address_file, format!("{address}\n").as_bytes())?;
+    greet(&parts, &address, &data, loaded)?;
+    tasks::tell(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(address = address.as_str(), data = %data.display(), "serving");
+    serving.await.context("the server broke off")?;
+    tasks::tell(&[sd_notify::NotifyState::Stopping]);
+    let _ = std::fs::remove_file(&address_file);
+    let why = stop.borrow().clone();
+    match why {
+        Some(Why::Fatal(reason)) => anyhow::bail!("{reason}; start bwld again: the start repairs what it can and says so"),
+        _ => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+    }
+}
+
+fn greet(parts: &Parts, address: &str, data: &Path, loaded: &Loaded) -> anyhow::Result<()> {
+    let (number, note) = parts.hub.catalog().keyset(None).context("a key set is in force")?;
+    let (set, _) = keyset::read(note.as_bytes())?;
+    let token = data.join(files::TOKEN);
+    let lists = parts.hub.catalog().all();
+    let source = loaded.source("serve.data");
+    out::print(&banner::text(&banner::Banner {
+        origin: set.origin.as_str(),
+        address,
+        fingerprint: set.fingerprint(),
+        keyset: number,
+        data,
+        data_is_default: !matches!(source, Source::CommandLine(_)),
+        token: &std::path::absolute(&token).unwrap_or(token),
+        lists: &lists,
+    }))
+}
+
+/// The address to give to people: an unspecified one is reached on loopback.
+fn reachable(address: SocketAddr) -> String {
+    match address.ip() {
+        ip if !ip.is_unspecified() => format!("http://{address}"),
+        std::net::IpAddr::V4(_) => format!("http://127.0.0.1:{}", address.port()),
+        std::net::IpAddr::V6(_) => format!("http://[::1]:{}", address.port()),
+    }
+}
+
+/// The publisher's name: that of its key sets, if it has any; the configuration may not contradict them.
+fn origin(loaded: &Loaded, settings: &Config, newest: Option<&str>) -> anyhow::Result<Origin> {
+    let wanted: Origin = settings.serve.origin.parse().context("the origin was checked with the configuration")?;
+    let Some(note) = newest else { return Ok(wanted) };
+    let had = keyset::read(note.as_bytes())?.0.origin;
+    if had != wanted && *loaded.source("serve.origin") != Source::Default {
+        let data = &settings.serve.data;
+        let reason = format!(
+            "{data} belongs to the publisher {had}, but serve.origin is {wanted}; a publisher's name cannot change: leave it out, or take another data folder"
+        );
+        return Err(Ended::Usage(reason).into());
+    }
+    Ok(had)
+}
+
+/// Says on a terminal, and at times in the log, how far a long start has come.
+fn progress() -> impl FnMut(Progress) {
+    let mut last = std::time::Instant::now();
+    move |p: Progress| {
+        if last.elapsed() >= Duration::from_secs(2) {
+            last = std::time::Instant::now();
+            tracing::info!(stage = ?p.stage, done = p.done, total = p.total, "opening the store");
+        }
+    }
+}
+
+fn say(recovery: &Recovery) {
+    if let Some(torn) = &recovery.torn {
+        tracing::warn!(?torn, "the last write to the journal was torn and has been cut off; it had not been acknowledged");
+    }
+    match &recovery.index {
+        IndexRecovery::Current => {}
+        IndexRecovery::Replayed(frames) => tracing::info!(frames, "the index was behind the journal and has been brought up to date"),
+        IndexRecovery::Rebuilt { reason, aside } => tracing::info!(reason, ?aside, "the index has been made anew from the journal"),
+    }
+    if recovery.swept > 0 {
+        tracing::info!(files = recovery.swept, "unfinished files that nothing names have been removed");
+    }
+    for (name, list) in &recovery.missing {
+        tracing::error!(?name, %list, "a file that the journal names is missing; run bwld check, then bwld restore");
+    }
+}
+
+fn hub_options(settings: &Config) -> HubOptions {
+    let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    HubOptions {
+        max_subscribers: number(settings.serve.max_subscribers),
+        max_long_polls: number(settings.serve.max_long_polls),
+        ..HubOptions::default()
+    }
+}
+
+fn http_options(settings: &Config) -> HttpOptions {
+    let serve = &settings.serve;
+    HttpOptions {
+        max_connections: usize::try_from(serve.max_connections).unwrap_or(usize::MAX),
+        max_per_peer: usize::try_from(serve.max_per_peer).unwrap_or(usize::MAX),
+        header_timeout: Duration::from_secs(serve.header_seconds),
+        idle_timeout: Duration::from_secs(serve.idle_seconds),
+        stall_timeout: Duration::from_secs(serve.stall_seconds),
+        drain_timeout: Duration::from_secs(serve.drain_seconds),
+        ..HttpOptions::default()
+    }
+}
+
+/// Thousands of subscribers are thousands of descriptors; the usual limit is 1,024, and the hard one is the machine's.
+fn raise_limit_of_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_err() {
+        tracing::warn!(limit = ?limit.current, "the limit of open files could not be raised");
+    }
+}

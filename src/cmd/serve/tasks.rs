@@ -1,0 +1,152 @@
+//! What the publisher's daemon does beside serving: heads signed again in time, upkeep, the service manager, signals.
+//!
+//! Guarantees: a fatal error of the publisher ends the daemon, because only a start repairs it; anything else is said
+//! and tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::list::Timestamp;
+use crate::publisher::{Class, Maintenance, PublishError, Publisher};
+use crate::store::Clock;
+
+/// Never sleeps longer: the system's clock may be set meanwhile.
+const LONGEST: u64 = 600;
+/// After an error, in seconds.
+const AGAIN: u64 = 30;
+/// Between two looks at whether something is to be kept up, in seconds.
+const UPKEEP: u64 = 60;
+
+/// Why the daemon is to stop; `None` while it is not.
+pub type Stop = watch::Sender<Option<Why>>;
+
+/// Why the daemon stops.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// A signal asked for it.
+    Asked,
+    /// The publisher's state is unknown; the next start repairs it.
+    Fatal(String),
+}
+
+/// Signs heads again when they are due, until the daemon stops.
+pub async fn heartbeat(publisher: Arc<Publisher>, clock: Arc<dyn Clock>, stop: Arc<Stop>) {
+    let mut stopping = stop.subscribe();
+    loop {
+        let working = publisher.clone();
+        let wait = match tokio::task::spawn_blocking(move || working.heartbeat()).await {
+            Ok(Ok(next)) => pause(clock.now(), next),
+            Ok(Err(error)) => failed("heads could not be signed again", &error, &stop),
+            Err(_) => AGAIN,
+        };
+        tokio::select! {
+            _ = stopping.wait_for(Option::is_some) => return,
+            () = tokio::time::sleep(Duration::from_secs(wait)) => {}
+        }
+    }
+}
+
+/// Does the publisher's upkeep every minute, until the daemon stops.
+pub async fn upkeep(publisher: Arc<Publisher>, stop: Arc<Stop>) {
+    let mut stopping = stop.subscribe();
+    loop {
+        tokio::select! {
+            _ = stopping.wait_for(Option::is_some) => return,
+            () = tokio::time::sleep(Duration::from_secs(UPKEEP)) => {}
+        }
+        let working = publisher.clone();
+        match tokio::task::spawn_blocking(move || working.maintain()).await {
+            Ok(Ok(report)) => said(&report),
+            Ok(Err(error)) => drop(failed("upkeep failed", &error, &stop)),
+            Err(_) => tracing::error!("upkeep broke off"),
+        }
+    }
+}
+
+fn said(report: &Maintenance) {
+    if *report != Maintenance::default() {
+        tracing::info!(
+            folded = report.folded.len(),
+            deltas_dropped = report.deltas_dropped,
+            segments_archived = report.segments_archived,
+            files_removed = report.files_removed,
+            "upkeep"
+        );
+    }
+    for file in &report.files_missing {
+        tracing::error!(file, "a file that the journal names is missing; run bwld check");
+    }
+}
+
+fn pause(now: Timestamp, next: Timestamp) -> u64 {
+    next.since(now).clamp(1, LONGEST)
+}
+
+/// Says what went wrong; stops the daemon when only a start can mend it. Seconds until another try.
+fn failed(what: &str, error: &PublishError, stop: &Stop) -> u64 {
+    tracing::error!(%error, "{what}");
+    if error.class() == Class::Fatal {
+        stop.send_replace(Some(Why::Fatal(error.to_string())));
+    }
+    AGAIN
+}
+
+/// Tells the service manager's watchdog that the runtime still turns, until the daemon stops.
+pub async fn watchdog(stop: Arc<Stop>) {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let mut stopping = stop.subscribe();
+    loop {
+        tell(&[sd_notify::NotifyState::Watchdog]);
+        tokio::select! {
+            _ = stopping.wait_for(Option::is_some) => return,
+            () = tokio::time::sleep(limit / 3) => {}
+        }
+    }
+}
+
+/// Tells the service manager something; without one this does nothing.
+pub fn tell(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+}
+
+/// The first SIGTERM or SIGINT asks the daemon to stop, the second ends it at once.
+///
+/// # Errors
+/// That signals cannot be handled.
+pub fn signals(stop: Arc<Stop>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for first in [true, false] {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            if first {
+                tracing::info!(signal = name, "stopping; a second signal ends it at once");
+                stop.send_if_modified(|why| why.is_none().then(|| *why = Some(Why::Asked)).is_some());
+            } else {
+                std::process::exit(1);
+            }
+        }
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_bounded() {
+        let at = Timestamp::from_unix;
+        assert_eq!(pause(at(100), at(90)), 1);
+        assert_eq!(pause(at(100), at(130)), 30);
+        assert_eq!(pause(at(100), at(1_000_000)), LONGEST);
+    }
+}
