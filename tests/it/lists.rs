@@ -8,6 +8,7 @@ use std::{
     str::FromStr,
 };
 
+use bwld::formats;
 use bwld::list::{Code, Colour, Entry, Kind, ListId, canonical_domain};
 use bwld::publisher::Protected;
 
@@ -115,6 +116,25 @@ fn entries_are_canonical_sorted_and_unique() {
         let rule = |line: &str| line.split('\t').next().expect("a first field").to_owned();
         let rules: Vec<String> = list.lines.iter().map(|line| rule(line)).collect();
         assert!(rules.is_sorted_by(|a, b| a < b), "{}: not in ascending order of octets", list.file);
+    }
+}
+
+#[test]
+fn the_reader_takes_every_file_without_an_issue() {
+    for list in shipped() {
+        let text = read(&list.file);
+        let header = formats::header(text.as_bytes()).unwrap_or_else(|e| panic!("{}: {e}", list.file));
+        assert_eq!(header.id().expect("an id").as_str(), list.header["id"]);
+        assert_eq!(header.colour().expect("a colour"), list.colour());
+        let mut taken = Vec::new();
+        let summary = formats::read::<formats::ReadError>(text.as_bytes(), &formats::ReadOptions::default(), |item| {
+            taken.push(format!("{item:?}"));
+            Ok(())
+        });
+        let summary = summary.unwrap_or_else(|e| panic!("{}: {e}", list.file));
+        assert_eq!((summary.format, &summary.issues[..]), (Some(formats::Format::Bwld), &[][..]), "{}", list.file);
+        let written: Vec<String> = list.lines.iter().map(|line| format!("{:?}", formats::Item::Put(line))).collect();
+        assert_eq!(taken, written, "{}: read as it is written", list.file);
     }
 }
 
