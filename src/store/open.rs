@@ -226,11 +226,16 @@ fn put_aside(dir: &Path, folder: &Path) -> Result<Option<PathBuf>, StoreError> {
         return Ok(None);
     }
     let place = |n: u64| dir.join(format!("index.damaged-{n}"));
-    let free = (1..).find(|n| !place(*n).exists()).unwrap_or(1);
-    let newest = (free..).take_while(|n| place(*n).exists()).last().map_or(free, |n| n + 1);
+    let mut there: Vec<u64> = fs::read_dir(dir)
+        .map_err(at("read folder", dir))?
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("index.damaged-")?.parse().ok())
+        .collect();
+    there.sort_unstable();
+    let newest = there.last().map_or(1, |n| n + 1);
     fs::rename(folder, place(newest)).map_err(at("put aside", folder))?;
-    if newest > 3 && place(newest - 3).exists() {
-        fs::remove_dir_all(place(newest - 3)).map_err(at("remove", &place(newest - 3)))?;
+    for n in there.iter().rev().skip(2) {
+        fs::remove_dir_all(place(*n)).map_err(at("remove", &place(*n)))?;
     }
     Ok(Some(place(newest)))
 }

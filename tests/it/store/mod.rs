@@ -1,5 +1,8 @@
 //! The data folder: commits, recovery, faults, checkpoints, backup.
 
+mod backup;
 mod commits;
 mod faults;
+mod index;
+mod journal;
 pub(crate) mod made;
