@@ -7,6 +7,7 @@ mod feed;
 mod formats;
 mod fuzz_standin;
 mod http;
+mod http_admin;
 mod http_limits;
 mod layers;
 mod lists;

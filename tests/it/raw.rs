@@ -30,14 +30,18 @@ impl Server {
     }
 
     pub async fn with(world: &Arc<World>, options: HttpOptions) -> Server {
-        let readiness = Readiness::default();
         let app = App {
             hub: world.hub.clone(),
-            readiness: readiness.clone(),
+            readiness: Readiness::default(),
             clock: world.clock.clone(),
             admin: None,
             options: RouteOptions::default(),
         };
+        Self::of(app, options).await
+    }
+
+    pub async fn of(app: App, options: HttpOptions) -> Server {
+        let readiness = app.readiness.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (shutdown, asked) = oneshot::channel();

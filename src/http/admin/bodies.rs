@@ -108,6 +108,8 @@ pub(super) enum Cut {
     Stalled,
     #[error("the body broke off")]
     Broken,
+    #[error("the body is damaged")]
+    Damaged,
 }
 
 /// The sending side of an import: moves pieces from the socket to the reader as they are.
@@ -190,7 +192,7 @@ impl Read for Import {
     }
 }
 
-/// Refuses what is longer than its limit, instead of ending as if it were whole.
+/// Refuses what is longer than its limit, instead of ending as if it were whole, and marks what the decoder refused.
 struct Bounded<R> {
     inner: R,
     left: u64,
@@ -198,7 +200,7 @@ struct Bounded<R> {
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(into)?;
+        let count = self.inner.read(into).map_err(|e| if cut_inside(&e).is_some() { e } else { io::Error::other(Cut::Damaged) })?;
         self.left = self.left.checked_sub(count as u64).ok_or_else(|| io::Error::other(Cut::TooLarge))?;
         Ok(count)
     }
@@ -216,11 +218,19 @@ impl Import {
     }
 }
 
+/// What was wrong with the body, if that is what this error says.
+pub(super) fn cut_inside(error: &io::Error) -> Option<Cut> {
+    error.get_ref()?.downcast_ref().copied()
+}
+
 /// The problem that a cut body is.
 pub(super) fn cut(cut: Cut, limit: u64) -> Problem {
     match cut {
         Cut::TooLarge => too_large(limit),
         Cut::Stalled => stalled(),
         Cut::Broken => Problem::bad_request("body-broken", "the body broke off; nothing was staged; send it again"),
+        Cut::Damaged => {
+            Problem::bad_request("bad-encoding", "the body is not whole in the coding that Content-Encoding names; nothing was staged")
+        }
     }
 }

@@ -77,32 +77,18 @@ pub(super) async fn import(
     let (sent, done) = tokio::join!(pump.run(body), work);
     // What was wrong with the body explains what the reader met.
     sent.map_err(|e| bodies::cut(e, limit))?;
-    match done? {
-        Ok(report) => Ok(Json(report)),
-        Err(e) => Err(match cut_inside(&e) {
-            Some(cut) => bodies::cut(cut, limit),
-            None if packed != Packed::No && is_reading(&e) => {
-                Problem::bad_request("bad-encoding", "the body is not whole in the coding that Content-Encoding names")
-            }
-            None => refused(&shared.app.readiness, &e),
-        }),
-    }
+    done?.map(Json).map_err(|e| match met_in_body(&e) {
+        Some(cut) => bodies::cut(cut, limit),
+        None => refused(&shared.app.readiness, &e),
+    })
 }
 
-/// The I/O error that reading the file met, if that is what went wrong.
-fn reading(error: &PublishError) -> Option<&io::Error> {
+/// What the reader met in the body, if that is what went wrong.
+fn met_in_body(error: &PublishError) -> Option<bodies::Cut> {
     match error {
-        PublishError::Io(e) | PublishError::Read(crate::formats::ReadError::Io(e)) => Some(e),
+        PublishError::Io(e) | PublishError::Read(crate::formats::ReadError::Io(e)) => bodies::cut_inside(e),
         _ => None,
     }
-}
-
-fn is_reading(error: &PublishError) -> bool {
-    matches!(error, PublishError::Read(crate::formats::ReadError::Io(_)))
-}
-
-fn cut_inside(error: &PublishError) -> Option<bodies::Cut> {
-    reading(error)?.get_ref()?.downcast_ref::<bodies::Cut>().copied()
 }
 
 /// Hands what is written to a body, piece by piece; fails when the client is gone.
