@@ -14,6 +14,7 @@ mod lists;
 mod protocol;
 mod publisher;
 mod publishing;
+mod python;
 mod raw;
 mod readme;
 mod shared_data;
