@@ -55,7 +55,17 @@ impl<'a> Query<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_query_is_read_or_refused(raw in "\\PC{0,80}") {
+            let query = Query::read(Some(&raw));
+            let _ = (query.get("lists"), query.parsed::<u64>("wait"), query.flag("strict"), query.only(&["lists"]));
+        }
+    }
 
     #[test]
     fn parameters_are_read_once_and_by_their_form() {

@@ -86,6 +86,26 @@ async fn a_header_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn nonsense_ends_its_own_connection_and_nothing_else() {
+    let world = world();
+    let server = Server::with(&world, short()).await;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let octets = proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200);
+    let lines = "(GET|POST|PRI) (/v1/events\\?lists=|/v1/lists/a/|\\*)[ -~]{0,40} HTTP/(1\\.1|2\\.0|9)\r\n([!-~]{0,9}: [ -~]{0,9}\r\n){0,4}\r\n";
+    for i in 0..300 {
+        use proptest::strategy::{Strategy, ValueTree};
+        let sent = match i % 2 {
+            0 => octets.new_tree(&mut runner).expect("octets").current(),
+            _ => lines.new_tree(&mut runner).expect("lines").current().into_bytes(),
+        };
+        let mut raw = server.raw().await;
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut raw.stream, &sent).await;
+    }
+    assert_eq!(server.get("/healthz", &[]).await.status, 200);
+    assert_eq!(server.get("/v1/lists/a/head", &[]).await.status, 200);
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_are_told_so() {
     let world = world();
     let server = Server::with(&world, HttpOptions { max_connections: 2, ..HttpOptions::default() }).await;
