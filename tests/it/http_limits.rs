@@ -91,7 +91,8 @@ async fn nonsense_ends_its_own_connection_and_nothing_else() {
     let server = Server::with(&world, short()).await;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let octets = proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200);
-    let lines = "(GET|POST|PRI) (/v1/events\\?lists=|/v1/lists/a/|\\*)[ -~]{0,40} HTTP/(1\\.1|2\\.0|9)\r\n([!-~]{0,9}: [ -~]{0,9}\r\n){0,4}\r\n";
+    let lines =
+        "(GET|POST|PRI) (/v1/events\\?lists=|/v1/lists/a/|\\*)[ -~]{0,40} HTTP/(1\\.1|2\\.0|9)\r\n([!-~]{0,9}: [ -~]{0,9}\r\n){0,4}\r\n";
     for i in 0..300 {
         use proptest::strategy::{Strategy, ValueTree};
         let sent = match i % 2 {
