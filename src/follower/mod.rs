@@ -1,1 +1,3 @@
-//! TODO
+//! The subscriber's side.
+
+mod plan;

@@ -1,0 +1,454 @@
+//! One list: what it has, what it is to have, and the ladder from one to the other.
+
+use std::time::Duration;
+
+use super::keys::Keys;
+use super::link::Link;
+use super::output::{Output, Reload};
+use super::{Action, Backoff, Ctx, Event, HeadFacts, JobEnd, ListStart, Mode, Moment, Refused, Round, Timings, Via, Written};
+
+/// What to try next for the content. Each failure goes one down; after the last, another address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rung {
+    Delta,
+    Measure,
+    Repair,
+    Snapshot,
+}
+
+/// What is under way for the content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Job {
+    Inline,
+    Rung(Rung),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ListPlan {
+    have: Option<u64>,
+    whole: bool,
+    /// The newest verified head's serial.
+    want: Option<u64>,
+    snapshot_size: u64,
+    inline_from: Option<u64>,
+    fresh_until: Moment,
+    said_stale: bool,
+    needs_keys: bool,
+
+    /// When the question under way was asked, and whether as a long poll.
+    asked: Option<(Moment, bool)>,
+    next_ask: Moment,
+    ask_backoff: Backoff,
+    ask_at: usize,
+    answered: bool,
+
+    job: Option<Job>,
+    rung: Rung,
+    job_at: usize,
+    /// Addresses that failed in this round.
+    tried: usize,
+    job_backoff: Backoff,
+    job_wait: Moment,
+    /// What the delta would cost, and what the snapshot would, once asked.
+    delta_cost: Option<u64>,
+    snapshot_cost: Option<u64>,
+
+    fold_due: bool,
+    folding: bool,
+    fold_backoff: Backoff,
+    fold_wait: Moment,
+
+    pub(super) output: Output,
+}
+
+impl ListPlan {
+    pub(super) fn new(start: &ListStart, best: Mode, timings: &Timings) -> ListPlan {
+        let backoff = Backoff::new(timings.retry_first, timings.retry_most);
+        ListPlan {
+            have: start.have,
+            whole: start.whole,
+            want: None,
+            snapshot_size: 0,
+            inline_from: None,
+            fresh_until: start.fresh_for,
+            said_stale: false,
+            needs_keys: false,
+            asked: None,
+            // A stream brings the newest heads by itself; asking too would be one request too many.
+            next_ask: if best == Mode::Push { timings.push_grace } else { Duration::ZERO },
+            ask_backoff: backoff.clone(),
+            ask_at: 0,
+            answered: false,
+            job: None,
+            rung: Rung::Delta,
+            job_at: 0,
+            tried: 0,
+            job_backoff: backoff.clone(),
+            job_wait: Duration::ZERO,
+            delta_cost: None,
+            snapshot_cost: None,
+            fold_due: start.fold_due,
+            folding: false,
+            fold_backoff: backoff,
+            fold_wait: Duration::ZERO,
+            output: Output::new(start.output_due, timings),
+        }
+    }
+
+    pub(super) fn on(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, keys: &mut Keys, reload: &mut Reload, event: Event) {
+        match event {
+            Event::Head { mirror, via, facts, .. } => self.head(ctx, link, mirror, via, facts),
+            Event::HeadRefused { mirror, push, why, .. } => self.refused(ctx, link, keys, mirror, push, why),
+            Event::Same { max_age, .. } => {
+                let mirror = self.ask_at;
+                if self.stale(ctx.now) {
+                    self.ask_failed(ctx, link, mirror, None);
+                } else {
+                    self.answered(ctx, link, max_age, true);
+                }
+            }
+            Event::AskFailed { mirror, wait, .. } => self.ask_failed(ctx, link, mirror, wait),
+            Event::Job { end, .. } => self.job_ended(ctx, link, end),
+            Event::Folded { ok, .. } => {
+                self.folding = false;
+                if ok {
+                    self.fold_backoff.reset();
+                } else {
+                    self.fold_due = true;
+                    self.fold_wait = ctx.now + self.fold_backoff.fail(ctx.jitter);
+                }
+            }
+            Event::Written { how, .. } => {
+                self.output.written(ctx, how);
+                if how == Written::Changed {
+                    reload.need();
+                }
+            }
+            Event::Timer | Event::PushOpened | Event::PushHeard | Event::PushLost { .. } | Event::Keys(_) | Event::Reloaded => {}
+        }
+    }
+
+    // --- heads ---------------------------------------------------------------------------------------------------
+
+    fn head(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, mirror: usize, via: Via, facts: HeadFacts) {
+        let newer = self.want.is_none_or(|want| facts.serial > want) && self.have.is_none_or(|have| facts.serial >= have);
+        let known = self.want == Some(facts.serial);
+        if newer {
+            self.want = Some(facts.serial);
+            self.job_at = mirror;
+            self.tried = 0;
+            self.start_over();
+        }
+        if newer || known {
+            self.snapshot_size = facts.snapshot_size;
+            self.inline_from = facts.inline_from.or(self.inline_from.filter(|_| known));
+            self.needs_keys = false;
+        }
+        let fresh = !facts.fresh_for.is_zero();
+        if fresh && (newer || known) {
+            self.fresh_until = ctx.now + facts.fresh_for;
+        }
+        if let Via::Answer { max_age } = via {
+            if fresh {
+                self.answered(ctx, link, max_age, known);
+            } else {
+                // Genuine, but past its time: perhaps this address holds newer heads back.
+                self.ask_failed(ctx, link, mirror, None);
+            }
+        } else if fresh {
+            self.answered = true;
+        }
+    }
+
+    fn refused(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, keys: &mut Keys, mirror: usize, push: bool, why: Refused) {
+        if why == Refused::NeedsKeys {
+            self.needs_keys = true;
+            keys.need(ctx.now);
+        }
+        if !push {
+            self.ask_failed(ctx, link, mirror, None);
+        } else if why == Refused::Wrong {
+            // Other lists may still get good heads from this stream, but this one does not: go elsewhere.
+            self.ask_by(ctx.now + ctx.timings.push_grace);
+            link.leave(ctx);
+        }
+    }
+
+    /// After key sets were looked for: ask again at once if there was a newer one.
+    pub(super) fn keys_ended(&mut self, ctx: &mut Ctx<'_>, outcome: Option<bool>) {
+        if self.needs_keys {
+            match outcome {
+                Some(true) => self.ask_by(ctx.now),
+                _ => self.ask_by(ctx.now + ctx.timings.poll),
+            }
+        }
+    }
+
+    fn stale(&self, now: Moment) -> bool {
+        (self.have.is_some() || self.want.is_some()) && now >= self.fresh_until
+    }
+
+    /// Says once that a list has gone stale, asks around, and says once that it is fresh again.
+    pub(super) fn mind_freshness(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, list: usize) {
+        let stale = self.stale(ctx.now);
+        if stale && !self.said_stale {
+            ctx.out.push(Action::SayStale { list });
+            self.ask_by(ctx.now);
+            // A stream that let it come to this holds heads back, or its publisher is dead.
+            if link.push_works() {
+                link.leave(ctx);
+            }
+        } else if !stale && self.said_stale {
+            ctx.out.push(Action::SayFresh { list });
+        }
+        self.said_stale = stale;
+    }
+
+    // --- asking --------------------------------------------------------------------------------------------------
+
+    /// Asks at `at` at the latest.
+    pub(super) fn ask_by(&mut self, at: Moment) {
+        self.next_ask = self.next_ask.min(at);
+    }
+
+    /// Something came over the stream: plain questions are only a cross-check now.
+    pub(super) fn push_works(&mut self, ctx: &mut Ctx<'_>) {
+        if !self.said_stale && !self.needs_keys && self.asked.is_none() && self.ask_backoff.failures() == 0 {
+            self.next_ask = self.next_ask.max(ctx.now + ctx.timings.push_grace);
+        }
+    }
+
+    fn answered(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, max_age: Option<Duration>, same: bool) {
+        let asked = self.asked.take();
+        self.answered = true;
+        self.ask_backoff.reset();
+        let mut soonest = ctx.now + ctx.timings.retry_first / 5;
+        if let Some((at, true)) = asked {
+            if same && ctx.now < at + ctx.timings.retry_first {
+                link.long_poll_failed(ctx);
+                soonest = ctx.now + ctx.timings.retry_first;
+            } else {
+                link.long_poll_worked();
+            }
+        }
+        self.next_ask = if link.push_works() {
+            // Next time ask somebody else than the stream's address, if there is somebody.
+            self.ask_at = (self.ask_at + 1) % ctx.mirrors;
+            ctx.now + ctx.jitter.stretch(ctx.timings.cross_check, 0.25)
+        } else if link.mode(ctx.now) == Mode::LongPoll {
+            soonest
+        } else {
+            let wait = max_age.unwrap_or(ctx.timings.poll).clamp(ctx.timings.poll_least, ctx.timings.retry_most);
+            ctx.now + ctx.jitter.stretch(wait, 0.25)
+        };
+    }
+
+    fn ask_failed(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, mirror: usize, wait: Option<Duration>) {
+        if let Some((_, true)) = self.asked.take() {
+            link.long_poll_failed(ctx);
+        }
+        if let Some(wait) = wait {
+            link.hush(ctx, mirror, wait);
+        }
+        self.ask_at = (mirror + 1) % ctx.mirrors;
+        self.next_ask = ctx.now + self.ask_backoff.fail(ctx.jitter);
+    }
+
+    pub(super) const fn asks_at(&self) -> usize {
+        self.ask_at
+    }
+
+    fn begin_ask(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize) {
+        if self.asked.is_some() || ctx.now < self.next_ask {
+            return;
+        }
+        match link.pick(ctx, self.ask_at) {
+            Ok(mirror) => {
+                self.ask_at = mirror;
+                // The first question is answered at once, so that a start never waits for a change.
+                let wait = self.answered && !self.stale(ctx.now) && link.mode(ctx.now) == Mode::LongPoll;
+                self.asked = Some((ctx.now, wait));
+                ctx.out.push(Action::Ask { list, mirror, wait });
+            }
+            Err(later) => self.next_ask = later,
+        }
+    }
+
+    // --- content -------------------------------------------------------------------------------------------------
+
+    fn current(&self) -> bool {
+        self.whole && self.have.is_some() && self.have == self.want
+    }
+
+    fn start_over(&mut self) {
+        self.rung = Rung::Delta;
+        self.delta_cost = None;
+        self.snapshot_cost = None;
+    }
+
+    /// Compressed octets a delta may cost before it is weighed against the snapshot. Lists compress to a fifth or so;
+    /// what is below an eighth of the uncompressed snapshot is certainly the cheaper way, and need not be weighed.
+    fn allowance(&self) -> u64 {
+        self.snapshot_cost.unwrap_or_else(|| (self.snapshot_size / 8).max(4_096))
+    }
+
+    fn begin_job(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize) {
+        let Some(to) = self.want else { return };
+        if self.job.is_some() || self.current() {
+            return;
+        }
+        let behind = self.have.filter(|have| self.whole && *have < to);
+        if self.rung == Rung::Delta && behind.is_some() && behind == self.inline_from {
+            self.job = Some(Job::Inline);
+            ctx.out.push(Action::ApplyInline { list, to });
+            return;
+        }
+        if ctx.now < self.job_wait {
+            return;
+        }
+        let mirror = match link.pick(ctx, self.job_at) {
+            Ok(mirror) => mirror,
+            Err(later) => {
+                self.job_wait = later;
+                return;
+            }
+        };
+        self.job_at = mirror;
+        if behind.is_none() && matches!(self.rung, Rung::Delta | Rung::Measure) {
+            self.rung = if self.have.is_some() { Rung::Repair } else { Rung::Snapshot };
+        }
+        self.job = Some(Job::Rung(self.rung));
+        ctx.out.push(match (self.rung, behind) {
+            (Rung::Delta, Some(from)) => Action::FetchDelta { list, mirror, from, to, at_most: self.allowance() },
+            (Rung::Measure, _) => Action::MeasureSnapshot { list, mirror },
+            (Rung::Repair, _) => Action::Repair { list, mirror, to },
+            (Rung::Snapshot | Rung::Delta, _) => Action::FetchSnapshot { list, mirror, to },
+        });
+    }
+
+    fn job_ended(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, end: JobEnd) {
+        let Some(job) = self.job.take() else { return };
+        match end {
+            JobEnd::Applied { serial, fold } => self.applied(serial, fold),
+            JobEnd::TooBig(cost) if self.snapshot_cost.is_none() => {
+                self.delta_cost = cost;
+                self.rung = Rung::Measure;
+            }
+            JobEnd::TooBig(_) => self.rung = Rung::Snapshot,
+            JobEnd::SnapshotSize(size) => {
+                self.snapshot_cost = size;
+                let cheaper = size.is_some_and(|size| self.delta_cost.is_none_or(|delta| delta < size));
+                self.rung = if cheaper { Rung::Delta } else { Rung::Snapshot };
+            }
+            JobEnd::Gone | JobEnd::Wrong | JobEnd::Damaged => {
+                if end == JobEnd::Damaged {
+                    self.whole = false;
+                }
+                self.down(ctx, job, end);
+            }
+            JobEnd::Transport { wait } => {
+                if let Some(wait) = wait {
+                    link.hush(ctx, self.job_at, wait);
+                }
+                self.next_mirror(ctx);
+            }
+            JobEnd::Local => {
+                self.start_over();
+                // Not the delta that came along: it would be tried again at once.
+                self.inline_from = None;
+                self.job_wait = ctx.now + self.job_backoff.fail(ctx.jitter);
+            }
+        }
+    }
+
+    fn applied(&mut self, serial: u64, fold: bool) {
+        if self.have.is_some_and(|have| serial < have) {
+            return;
+        }
+        self.have = Some(serial);
+        self.whole = true;
+        self.job_backoff.reset();
+        self.tried = 0;
+        self.start_over();
+        self.fold_due |= fold;
+        self.output.need();
+    }
+
+    /// One rung down.
+    fn down(&mut self, ctx: &mut Ctx<'_>, job: Job, end: JobEnd) {
+        match job {
+            Job::Inline => {
+                self.inline_from = None;
+                self.rung = if end == JobEnd::Damaged { Rung::Repair } else { Rung::Delta };
+            }
+            Job::Rung(Rung::Delta) => self.rung = if end == JobEnd::Gone { Rung::Snapshot } else { Rung::Repair },
+            Job::Rung(Rung::Measure | Rung::Repair) => self.rung = Rung::Snapshot,
+            Job::Rung(Rung::Snapshot) => {
+                // Perhaps the address has gone on to a newer version.
+                self.ask_by(ctx.now);
+                self.next_mirror(ctx);
+                self.start_over();
+            }
+        }
+    }
+
+    fn next_mirror(&mut self, ctx: &mut Ctx<'_>) {
+        self.job_at = (self.job_at + 1) % ctx.mirrors;
+        self.tried += 1;
+        if self.tried >= ctx.mirrors {
+            self.tried = 0;
+            self.start_over();
+            self.job_wait = ctx.now + self.job_backoff.fail(ctx.jitter);
+        }
+    }
+
+    // --- together ------------------------------------------------------------------------------------------------
+
+    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize, keys_known: bool) {
+        if keys_known {
+            self.begin_ask(ctx, link, list);
+            self.begin_job(ctx, link, list);
+        }
+        if self.fold_due && !self.folding && self.whole && ctx.now >= self.fold_wait {
+            self.fold_due = false;
+            self.folding = true;
+            ctx.out.push(Action::Fold { list });
+        }
+        self.output.begin(ctx, list, self.ready());
+    }
+
+    /// Whether there is content that may be written out.
+    const fn ready(&self) -> bool {
+        self.have.is_some() && self.whole
+    }
+
+    pub(super) fn wake(&self, keys_known: bool) -> Moment {
+        let mut at = self.output.wake(self.ready());
+        if keys_known && self.asked.is_none() {
+            at = at.min(self.next_ask);
+        }
+        if keys_known && self.job.is_none() && self.want.is_some() && !self.current() {
+            at = at.min(self.job_wait);
+        }
+        if self.fold_due && !self.folding && self.whole {
+            at = at.min(self.fold_wait);
+        }
+        if !self.said_stale && (self.have.is_some() || self.want.is_some()) {
+            at = at.min(self.fresh_until);
+        }
+        at
+    }
+
+    pub(super) fn round(&self, mirrors: usize) -> Round {
+        let failed = self.ask_backoff.failures() as usize >= mirrors || self.job_backoff.failures() > 0 || self.output.failed();
+        if self.asked.is_some() || self.job.is_some() || self.folding || self.output.writing() {
+            Round::Open
+        } else if self.answered && self.current() && !self.output.open() && (!self.fold_due || self.fold_backoff.failures() > 0) {
+            Round::Done
+        } else if failed {
+            Round::Failed
+        } else {
+            Round::Open
+        }
+    }
+}
