@@ -1,0 +1,506 @@
+//! One list on disk: the newest accepted head, and content as a base and a log of what was applied since.
+//!
+//! # Order of writes, and what a crash leaves
+//!
+//! *A delta*: verified and applied in memory, root compared; one frame (head and delta) appended and fsynced: the commit
+//! point; then used. A crash before the frame is whole leaves the old version, and the next head brings the delta again; a
+//! torn frame is cut off at opening.
+//!
+//! *A new base* (snapshot, repair, fold): written in `new-*.tmp/` and fsynced; content compared with the signed root; its log
+//! begun in the same folder; the folder renamed to `gNNNNNNNN`: the commit point; the parent folder fsynced; older generations
+//! removed. A crash before the rename leaves a folder that the next start removes; after it, two generations, of which the
+//! next start takes the higher and removes the other.
+//!
+//! *An accepted head* is in the log before anything else is done about it. A second copy in `accepted.note` is not fsynced
+//! while there is a log: it is there to remember the highest serial should the log be damaged.
+//!
+//! Guarantees: what [`ListState::apply`], [`ListState::install`] and [`ListState::accept`] returned is there after SIGKILL and
+//! power loss; nothing is written before the root was compared. It verifies no signature: it takes [`VerifiedHead`]s only.
+
+mod frames;
+mod generation;
+mod load;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::list::{ListId, Serial};
+use crate::store::{Content, Disk, Journal, JournalOptions, OwnSnapshot, SortedLines, Sorter, create_folder, write_file_atomic};
+use crate::trust::{Accepted, VerifiedHead};
+use crate::wire::{Delta, Head, Root, SnapshotHeader, ZstdReader, bucket_digest, decompress};
+
+use super::FollowError;
+
+pub use frames::{Frame, KIND};
+pub use generation::{BaseMeta, NewBase};
+pub(super) use generation::{buckets_in, from_download, from_lines, log_in, numbers_in, read_meta, snapshot_in};
+pub use load::Found;
+
+/// Largest delta that goes into the log, compressed; a larger one makes a new base.
+const MAX_LOGGED: usize = 8 << 20;
+/// The log is folded when it is larger than this and than a quarter of the base.
+const LEAST_FOLD: u64 = 256 << 10;
+/// Memory for sorting when a base must be made from buckets.
+const SORT_MEMORY: usize = 32 << 20;
+
+/// The least delta limit of the protocol, uncompressed (section 11).
+pub const LEAST_DELTA_LIMIT: u64 = 65_536;
+
+/// Uncompressed octets a delta may have under this head.
+pub fn delta_limit(head: &Head) -> u64 {
+    head.snapshot.size.max(LEAST_DELTA_LIMIT)
+}
+
+/// A head that was verified once, and the note it came as.
+#[derive(Clone, Debug)]
+pub struct AcceptedNote {
+    /// For verifying the next.
+    pub accepted: Accepted,
+    /// As it travelled.
+    pub note: String,
+}
+
+/// Content and where it stands.
+#[derive(Debug)]
+struct Current {
+    folder: PathBuf,
+    number: u64,
+    meta: BaseMeta,
+    content: Content,
+    serial: Serial,
+    journal: Journal,
+    /// Octets of deltas in the log.
+    logged: u64,
+    /// Frames appended since a fold began.
+    since_fold: Option<Vec<Vec<u8>>>,
+}
+
+/// What may be read while the list goes on: content of one version.
+#[derive(Debug)]
+pub struct View {
+    /// The content.
+    pub content: Content,
+    /// Its version.
+    pub serial: Serial,
+    /// Its base.
+    pub meta: BaseMeta,
+    /// The newest accepted head, if it is of this version.
+    pub head: Option<Head>,
+    snapshot: PathBuf,
+    file: io::Result<File>,
+}
+
+/// One list on disk.
+#[derive(Debug)]
+pub struct ListState {
+    id: ListId,
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    accepted: Option<AcceptedNote>,
+    current: Option<Current>,
+}
+
+impl ListState {
+    /// Opens the list's folder, which is made if it is not there, and says what was found.
+    ///
+    /// # Errors
+    /// [`FollowError`] of the file system. Damage is no error but part of [`Found`].
+    pub fn open(dir: &Path, id: &ListId, disk: Arc<dyn Disk>) -> Result<(ListState, Found), FollowError> {
+        create_folder(&*disk, dir)?;
+        let mut state = ListState { id: id.clone(), dir: dir.to_owned(), disk, accepted: None, current: None };
+        let found = state.load()?;
+        Ok((state, found))
+    }
+
+    /// Reads the files anew, after a write of unknown outcome.
+    ///
+    /// # Errors
+    /// As [`ListState::open`].
+    pub fn reopen(&mut self) -> Result<Found, FollowError> {
+        self.load()
+    }
+
+    /// The list.
+    pub fn id(&self) -> &ListId {
+        &self.id
+    }
+
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The newest accepted head.
+    pub fn accepted(&self) -> Option<&AcceptedNote> {
+        self.accepted.as_ref()
+    }
+
+    /// The serial of the content.
+    pub fn serial(&self) -> Option<Serial> {
+        self.current.as_ref().map(|c| c.serial)
+    }
+
+    /// Number of entries.
+    pub fn entries(&self) -> Option<u64> {
+        self.current.as_ref().map(|c| c.content.entries())
+    }
+
+    /// Root digest of the content.
+    pub fn root(&self) -> Option<Root> {
+        self.current.as_ref().map(|c| c.content.root())
+    }
+
+    /// Whether the log has outgrown the base.
+    pub fn fold_due(&self) -> bool {
+        self.current.as_ref().is_some_and(|c| {
+            let entries = usize::try_from(c.content.entries()).unwrap_or(usize::MAX);
+            c.logged > (c.meta.snapshot_zst / 4).max(LEAST_FOLD) || c.content.overlay_len() > (entries / 4).max(10_000)
+        })
+    }
+
+    /// Remembers a verified head for ever, whatever becomes of its content.
+    ///
+    /// # Errors
+    /// Of writing; then it is not remembered.
+    pub fn accept(&mut self, head: &VerifiedHead) -> Result<(), FollowError> {
+        match &mut self.current {
+            Some(current) => {
+                current.append(&Frame::Head { note: head.note().to_owned() }, &[])?;
+            }
+            // No log yet: the copy is all there is, so it is made durable.
+            None => write_file_atomic(&*self.disk, &self.dir.join("accepted.note"), head.note().as_bytes())?,
+        }
+        self.took(head);
+        Ok(())
+    }
+
+    fn took(&mut self, head: &VerifiedHead) {
+        let new = (head.head().serial, head.head().issued);
+        if self.accepted.as_ref().is_some_and(|a| (a.accepted.head.serial, a.accepted.head.issued) > new) {
+            // A later one was accepted while the content of this one was on its way.
+            return;
+        }
+        self.copy_accepted(head);
+        self.accepted = Some(AcceptedNote { accepted: Accepted::from(head), note: head.note().to_owned() });
+    }
+
+    /// Not fsynced: the log has it.
+    fn copy_accepted(&self, head: &VerifiedHead) {
+        let temporary = self.dir.join("accepted.tmp");
+        let _ = fs::write(&temporary, head.note()).and_then(|()| fs::rename(&temporary, self.dir.join("accepted.note")));
+    }
+
+    /// Applies a compressed delta that leads to `head` and makes it durable.
+    ///
+    /// # Errors
+    /// [`FollowError`]; content and files are as they were.
+    pub fn apply(&mut self, head: &VerifiedHead, delta: &[u8]) -> Result<(), FollowError> {
+        let current = self.current.as_mut().ok_or_else(|| FollowError::Unexpected("a delta came before any content".into()))?;
+        let parsed = Delta::parse(&decompress("delta", delta, delta_limit(head.head()))?)?;
+        check_delta(&parsed, head.head(), current.serial)?;
+        let content = current.content.apply(&parsed.changes).map_err(|e| self.id_error(e))?;
+        let current = self.current.as_mut().expect("it was there above");
+        if content.tree().bits() != head.head().root.bits || delta.len() > MAX_LOGGED {
+            // The publisher has chosen another k, or the delta is too large for a log: make a base of it.
+            let base = rebase(&*self.disk, &self.dir, &current.view_of(&content), head.head().serial, head.head().root.bits)?;
+            return self.install(head, base, None);
+        }
+        check_root(&content, head.head(), "the delta")?;
+        current.append(&Frame::Delta { note: head.note().to_owned() }, delta)?;
+        // From here on it is durable.
+        current.logged += delta.len() as u64;
+        current.content = content;
+        current.serial = head.head().serial;
+        self.took(head);
+        Ok(())
+    }
+
+    fn id_error(&self, error: crate::store::ApplyError) -> FollowError {
+        match error {
+            crate::store::ApplyError::Io(e) if e.kind() == io::ErrorKind::InvalidData => {
+                FollowError::Damaged { list: self.id.clone(), reason: e.to_string() }
+            }
+            other => other.into(),
+        }
+    }
+
+    /// Puts a new base in place, with a delta from it to `head` if it is not of that version already.
+    ///
+    /// # Errors
+    /// [`FollowError`]; content and files are as they were.
+    pub fn install(&mut self, head: &VerifiedHead, base: NewBase, delta: Option<&[u8]>) -> Result<(), FollowError> {
+        let mut content = Content::open(&buckets_in(&base.folder))?;
+        if let Some(delta) = delta {
+            let parsed = Delta::parse(&decompress("delta", delta, delta_limit(head.head()))?)?;
+            check_delta(&parsed, head.head(), base.meta.serial)?;
+            content = content.apply(&parsed.changes)?;
+        }
+        check_root(&content, head.head(), "the snapshot")?;
+        let first = match delta {
+            Some(delta) => Frame::Delta { note: head.note().to_owned() }.encode(delta),
+            None => Frame::Head { note: head.note().to_owned() }.encode(&[]),
+        };
+        let mut frames = vec![first];
+        if let Some(kept) = self.accepted.as_ref().filter(|kept| kept.accepted.head.serial > head.head().serial) {
+            frames.push(Frame::Head { note: kept.note.clone() }.encode(&[]));
+        }
+        self.enthrone(base, head.head().serial, content, &frames, delta.map_or(0, <[u8]>::len) as u64)?;
+        self.took(head);
+        Ok(())
+    }
+
+    /// Gives a new base its name: the commit point.
+    fn enthrone(
+        &mut self,
+        mut base: NewBase,
+        serial: Serial,
+        content: Content,
+        frames: &[Vec<u8>],
+        logged: u64,
+    ) -> Result<(), FollowError> {
+        let number = self.current.as_ref().map_or(0, |c| c.number).max(numbers_in(&self.dir).last().copied().unwrap_or(0)) + 1;
+        let (log, _) = Journal::open(&log_in(&base.folder), self.disk.clone(), JournalOptions::new(KIND), &mut |_| Ok(()))?;
+        let mut log = log;
+        for frame in frames {
+            log.append(frame)?;
+        }
+        drop(log);
+        let folder = self.dir.join(generation::name(number));
+        self.disk.sync_dir(&base.folder).map_err(FollowError::io("fsync folder", &base.folder))?;
+        self.disk.rename(&base.folder, &folder).map_err(FollowError::io("rename to", &folder))?;
+        base.kept = true;
+        self.disk.sync_dir(&self.dir).map_err(FollowError::io("fsync folder", &self.dir))?;
+        // A crash here leaves two generations; the next start takes this one.
+        let (journal, _) = Journal::open(&log_in(&folder), self.disk.clone(), JournalOptions::new(KIND), &mut |_| Ok(()))?;
+        let meta = base.meta.clone();
+        let old = self.current.replace(Current { folder, number, meta, content, serial, journal, logged, since_fold: None });
+        if let Some(old) = old {
+            // Who still reads the old base holds its files open.
+            let _ = fs::remove_dir_all(&old.folder);
+        }
+        Ok(())
+    }
+
+    /// What may be read while the list goes on.
+    pub fn view(&self) -> Option<View> {
+        let current = self.current.as_ref()?;
+        let mut view = current.view_of(&current.content);
+        view.head = self.accepted.as_ref().map(|a| a.accepted.head.clone()).filter(|head| head.serial == current.serial);
+        Some(view)
+    }
+
+    /// Begins a fold: give the view to [`fold`], without holding this list, and what that made to [`ListState::end_fold`].
+    pub fn begin_fold(&mut self) -> Option<View> {
+        let view = self.view()?;
+        self.current.as_mut()?.since_fold = Some(Vec::new());
+        Some(view)
+    }
+
+    /// Ends a fold: the new base takes the place of the old one and of the log up to it; what was applied meanwhile stays.
+    ///
+    /// # Errors
+    /// [`FollowError`]; everything is as it was.
+    pub fn end_fold(&mut self, base: NewBase) -> Result<(), FollowError> {
+        // No frames: another base came meanwhile, and the fold is of no more use.
+        let Some(since) = self.current.as_mut().and_then(|c| c.since_fold.take()) else { return Ok(()) };
+        let Some(accepted) = &self.accepted else { return Ok(()) };
+        let mut content = Content::open(&buckets_in(&base.folder))?;
+        let mut serial = base.meta.serial;
+        let mut frames = vec![Frame::Head { note: accepted.note.clone() }.encode(&[])];
+        let mut logged = 0;
+        for bytes in since {
+            let (frame, delta) = Frame::decode(&bytes).map_err(FollowError::Unexpected)?;
+            if let Frame::Delta { note } = frame {
+                let head = load::head_of(&note).map_err(FollowError::Unexpected)?;
+                let parsed = Delta::parse(&decompress("delta", delta, delta_limit(&head))?)?;
+                content = content.apply(&parsed.changes)?;
+                serial = parsed.header.to;
+                logged += delta.len() as u64;
+            }
+            frames.push(bytes);
+        }
+        let now = self.current.as_ref().map(|c| (c.content.root(), c.content.entries(), c.serial));
+        if now != Some((content.root(), content.entries(), serial)) {
+            return Err(FollowError::Damaged { list: self.id.clone(), reason: "a folded base came out different".into() });
+        }
+        self.enthrone(base, serial, content, &frames, logged)
+    }
+
+    /// Compares this list's buckets with digests that belong to the signed root; gives the numbers of those that differ or
+    /// cannot be read. `None`: there is nothing to compare, or k differs.
+    pub fn differing(&self, remote: &crate::wire::Tree) -> Option<Vec<u32>> {
+        let current = self.current.as_ref()?;
+        if current.content.tree().bits() != remote.bits() {
+            return None;
+        }
+        let differs = |b: &u32| current.content.bucket(*b).map_or(true, |lines| bucket_digest(&lines) != remote.leaf(*b));
+        Some((0..remote.buckets()).filter(differs).collect())
+    }
+
+    /// Makes a base of `head`'s version from this list's buckets and those that were fetched.
+    ///
+    /// # Errors
+    /// [`FollowError`]; content and files are as they were.
+    pub fn repair(&mut self, head: &VerifiedHead, fetched: &std::collections::BTreeMap<u32, Vec<u8>>) -> Result<(), FollowError> {
+        let current = self.current.as_ref().ok_or_else(|| FollowError::Unexpected("there is nothing to repair".into()))?;
+        let content = &current.content;
+        let bits = content.tree().bits();
+        let mut sorter = Sorter::new(&self.dir, SORT_MEMORY);
+        for b in 0..1u32 << bits {
+            let own;
+            let lines = match fetched.get(&b) {
+                Some(lines) => lines,
+                None => {
+                    own = content.bucket(b).map_err(FollowError::io("read a bucket in", &self.dir))?;
+                    &own
+                }
+            };
+            push_lines(&mut sorter, lines).map_err(FollowError::io("sort in", &self.dir))?;
+        }
+        let base = from_sorter(&*self.disk, &self.dir, sorter, &header_of(head.head(), head.head().serial), bits)?;
+        self.install(head, base, None)
+    }
+
+    /// Makes bucket file or snapshot anew from the other one after damage was found.
+    ///
+    /// # Errors
+    /// [`FollowError`], if neither can be made from the other: a repair over the network is needed.
+    pub fn mend(&mut self) -> Result<(), FollowError> {
+        let current = self.current.as_ref().ok_or_else(|| FollowError::Unexpected("there is nothing to mend".into()))?;
+        // With a whole snapshot the bucket file can be made anew; then the log is applied again by opening.
+        generation::reindex(&*self.disk, &current.folder, &current.meta)?;
+        let found = self.load()?;
+        match found.damage {
+            Some(reason) => Err(FollowError::Damaged { list: self.id.clone(), reason }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Current {
+    fn append(&mut self, frame: &Frame, delta: &[u8]) -> Result<(), FollowError> {
+        let bytes = frame.encode(delta);
+        self.journal.append(&bytes)?;
+        if let Some(since) = &mut self.since_fold {
+            since.push(bytes);
+        }
+        Ok(())
+    }
+
+    fn view_of(&self, content: &Content) -> View {
+        let snapshot = snapshot_in(&self.folder);
+        View { content: content.clone(), serial: self.serial, meta: self.meta.clone(), head: None, file: File::open(&snapshot), snapshot }
+    }
+}
+
+impl View {
+    /// Hands every entry line, in order, to `sink`.
+    ///
+    /// # Errors
+    /// Of reading; `InvalidData` if the snapshot is damaged, then `sink` may have seen lines that are not the list's.
+    pub fn lines(&mut self, sink: &mut generation::Sink<'_>) -> io::Result<()> {
+        let file = std::mem::replace(&mut self.file, Err(io::ErrorKind::Other.into())).or_else(|_| File::open(&self.snapshot))?;
+        let zstd =
+            ZstdReader::new("snapshot", BufReader::with_capacity(256 << 10, file), self.meta.snapshot_size).map_err(generation::into_io)?;
+        let base = OwnSnapshot::new(zstd, self.meta.snapshot, self.meta.snapshot_size)?;
+        let mut lines = SortedLines::new(Some(base), &self.content);
+        while let Some(line) = lines.next_line()? {
+            sink(line)?;
+        }
+        Ok(())
+    }
+
+    /// The same from the buckets, when the snapshot is damaged: costs a sort.
+    fn lines_by_buckets(&self, dir: &Path) -> io::Result<Sorter> {
+        let mut sorter = Sorter::new(dir, SORT_MEMORY);
+        for b in 0..1u32 << self.content.tree().bits() {
+            push_lines(&mut sorter, &self.content.bucket(b)?)?;
+        }
+        Ok(sorter)
+    }
+}
+
+/// Writes the content of a view as a new base, from the snapshot or, if that is damaged, from the buckets.
+///
+/// # Errors
+/// [`FollowError`] if neither is whole, or of writing.
+pub fn fold(disk: &dyn Disk, dir: &Path, view: &mut View) -> Result<NewBase, FollowError> {
+    let (serial, bits) = (view.serial, view.content.tree().bits());
+    let root = view.content.root();
+    let base = match rebase(disk, dir, view, serial, bits) {
+        Ok(base) => base,
+        Err(FollowError::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidData || source.kind() == io::ErrorKind::NotFound => {
+            let sorter = view.lines_by_buckets(dir).map_err(FollowError::io("read buckets in", dir))?;
+            let header = SnapshotHeader { entries: view.content.entries(), ..header_of_meta(&view.meta, serial) };
+            from_sorter(disk, dir, sorter, &header, bits)?
+        }
+        Err(other) => return Err(other),
+    };
+    if base.meta.root() == root && base.meta.entries == view.content.entries() {
+        Ok(base)
+    } else {
+        Err(FollowError::Damaged { list: view.meta.list.clone(), reason: "a folded base came out different".into() })
+    }
+}
+
+fn rebase(disk: &dyn Disk, dir: &Path, view: &View, serial: Serial, bits: u8) -> Result<NewBase, FollowError> {
+    let header = SnapshotHeader { entries: view.content.entries(), ..header_of_meta(&view.meta, serial) };
+    let mut view = View {
+        content: view.content.clone(),
+        serial,
+        meta: view.meta.clone(),
+        head: None,
+        file: File::open(&view.snapshot),
+        snapshot: view.snapshot.clone(),
+    };
+    from_lines(disk, dir, &header, bits, &mut |sink| view.lines(sink))
+}
+
+fn header_of_meta(meta: &BaseMeta, serial: Serial) -> SnapshotHeader {
+    SnapshotHeader { origin: meta.origin.clone(), list: meta.list.clone(), colour: meta.colour, serial, entries: meta.entries }
+}
+
+fn header_of(head: &Head, serial: Serial) -> SnapshotHeader {
+    SnapshotHeader { origin: head.origin.clone(), list: head.list.clone(), colour: head.colour, serial, entries: head.entries }
+}
+
+fn push_lines(sorter: &mut Sorter, lines: &[u8]) -> io::Result<()> {
+    let text = std::str::from_utf8(lines).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    text.split_terminator('\n').try_for_each(|line| sorter.push(b'+', line))
+}
+
+fn from_sorter(disk: &dyn Disk, dir: &Path, sorter: Sorter, header: &SnapshotHeader, bits: u8) -> Result<NewBase, FollowError> {
+    let mut sorted = sorter.finish().map_err(FollowError::io("sort in", dir))?;
+    from_lines(disk, dir, header, bits, &mut |sink| {
+        while let Some(line) = sorted.next_line()? {
+            sink(&line[1..])?;
+        }
+        Ok(())
+    })
+}
+
+fn check_delta(delta: &Delta, head: &Head, from: Serial) -> Result<(), FollowError> {
+    let h = &delta.header;
+    if (&h.origin, &h.list, h.colour) != (&head.origin, &head.list, head.colour) || h.from != from || h.to != head.serial {
+        let reason = format!(
+            "a delta of list {} from {} to {} came where one of {} from {from} to {} was due; ask another address",
+            h.list, h.from, h.to, head.list, head.serial
+        );
+        return Err(FollowError::Unexpected(reason));
+    }
+    Ok(())
+}
+
+fn check_root(content: &Content, head: &Head, what: &'static str) -> Result<(), FollowError> {
+    if content.root() == head.root && content.entries() == head.entries {
+        Ok(())
+    } else {
+        Err(FollowError::NotAsSigned { what, list: head.list.clone(), serial: head.serial.get() })
+    }
+}
