@@ -171,59 +171,21 @@ impl Client {
     /// Reads a body of at most `limit` octets, within `total`, and never slower than the limits allow.
     pub async fn body(&self, response: Response, limit: u64, total: Duration) -> Result<Vec<u8>, FollowError> {
         let mut body = Vec::new();
-        self.stream(response, limit, total, async |chunk| {
-            body.extend_from_slice(chunk);
-            Ok(())
-        })
-        .await?;
+        let mut chunks = self.chunks(response, limit, total)?;
+        while let Some(chunk) = chunks.next(self).await? {
+            body.extend_from_slice(&chunk);
+        }
         Ok(body)
     }
 
-    /// Hands a body on, chunk by chunk.
-    pub async fn stream(
-        &self,
-        mut response: Response,
-        limit: u64,
-        total: Duration,
-        mut on: impl AsyncFnMut(&[u8]) -> Result<(), FollowError>,
-    ) -> Result<u64, FollowError> {
-        let url = response.url().to_string();
+    /// The same, chunk by chunk.
+    pub fn chunks(&self, response: Response, limit: u64, total: Duration) -> Result<Chunks, FollowError> {
         let size = number(response.headers(), header::CONTENT_LENGTH);
         if size.is_some_and(|size| size > limit) {
-            return Err(FollowError::TooBig { url, limit, size });
+            return Err(FollowError::TooBig { url: response.url().to_string(), limit, size });
         }
         let begun = Instant::now();
-        let end = begun + total;
-        let too_slow = |url: &str| FollowError::TooSlow { url: url.to_owned(), seconds: begun.elapsed().as_secs() };
-        let mut taken = 0u64;
-        let (mut span_end, mut in_span) = (begun + self.limits.rate_span, 0u64);
-        loop {
-            let chunk = match timeout_at(span_end.min(end), response.chunk()).await {
-                Ok(Ok(Some(chunk))) => chunk,
-                Ok(Ok(None)) => return Ok(taken),
-                Ok(Err(e)) => return Err(FollowError::Transport { url, reason: reason_of(e), retry_after: None }),
-                Err(_) if Instant::now() >= end || in_span < self.limits.least_bytes => return Err(too_slow(&url)),
-                Err(_) => {
-                    (span_end, in_span) = (Instant::now() + self.limits.rate_span, 0);
-                    continue;
-                }
-            };
-            self.count(chunk.len());
-            taken += chunk.len() as u64;
-            in_span += chunk.len() as u64;
-            if taken > limit {
-                return Err(FollowError::TooBig { url, limit, size: None });
-            }
-            on(&chunk).await?;
-            // Somebody who drips never lets the wait above run out: look at the clock here too.
-            let now = Instant::now();
-            if now >= end || (now >= span_end && in_span < self.limits.least_bytes) {
-                return Err(too_slow(&url));
-            }
-            if now >= span_end {
-                (span_end, in_span) = (now + self.limits.rate_span, 0);
-            }
-        }
+        Ok(Chunks { response, limit, taken: 0, begun, end: begun + total, span_end: begun + self.limits.rate_span, in_span: 0 })
     }
 
     /// The next chunk of an event stream; `None` at its end.
@@ -235,6 +197,52 @@ impl Client {
             }
             Ok(Err(e)) => Err(FollowError::Transport { url: response.url().to_string(), reason: reason_of(e), retry_after: None }),
             Err(_) => Err(FollowError::TooSlow { url: response.url().to_string(), seconds: self.limits.silence.as_secs() }),
+        }
+    }
+}
+
+/// A body that is being read, with its bounds.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    response: Response,
+    limit: u64,
+    taken: u64,
+    begun: Instant,
+    end: Instant,
+    /// When the span ends in which `least_bytes` must come, and what came in it.
+    span_end: Instant,
+    in_span: u64,
+}
+
+impl Chunks {
+    /// The next chunk; `None` at the end.
+    pub async fn next(&mut self, client: &Client) -> Result<Option<bytes::Bytes>, FollowError> {
+        let (span, least) = (client.limits.rate_span, client.limits.least_bytes);
+        loop {
+            // Looked at before every chunk: somebody who drips never lets the wait below run out.
+            let now = Instant::now();
+            if now >= self.end || (now >= self.span_end && self.in_span < least) {
+                return Err(FollowError::TooSlow { url: self.response.url().to_string(), seconds: self.begun.elapsed().as_secs() });
+            }
+            if now >= self.span_end {
+                (self.span_end, self.in_span) = (now + span, 0);
+            }
+            let chunk = match timeout_at(self.span_end.min(self.end), self.response.chunk()).await {
+                Err(_) => continue,
+                Ok(Ok(None)) => return Ok(None),
+                Ok(Ok(Some(chunk))) => chunk,
+                Ok(Err(e)) => {
+                    let url = self.response.url().to_string();
+                    return Err(FollowError::Transport { url, reason: reason_of(e), retry_after: None });
+                }
+            };
+            client.count(chunk.len());
+            self.taken += chunk.len() as u64;
+            self.in_span += chunk.len() as u64;
+            if self.taken > self.limit {
+                return Err(FollowError::TooBig { url: self.response.url().to_string(), limit: self.limit, size: None });
+            }
+            return Ok(Some(chunk));
         }
     }
 }

@@ -133,15 +133,19 @@ impl Client {
         file.set_len(begin).await.map_err(FollowError::io("cut", path))?;
         let mut len = begin;
         let limit = compressed_limit(size).saturating_sub(begin);
-        let streamed = self
-            .stream(response, limit, self.limits.snapshot, async |chunk| {
-                file.write_all(chunk).await.map_err(FollowError::io("write", path))?;
-                len += chunk.len() as u64;
-                Ok(())
-            })
-            .await;
+        let mut chunks = self.chunks(response, limit, self.limits.snapshot)?;
+        let ended = loop {
+            match chunks.next(self).await {
+                Ok(Some(chunk)) => {
+                    file.write_all(&chunk).await.map_err(FollowError::io("write", path))?;
+                    len += chunk.len() as u64;
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
         file.flush().await.map_err(FollowError::io("write", path))?;
-        if let Err(error) = streamed {
+        if let Err(error) = ended {
             // What came so far is of use if the address can go on from there.
             if let (Some(etag), true) = (meta.etag, matches!(error, FollowError::Transport { .. })) {
                 *partial = Some(Partial { digest: *digest, mirror, etag, encoding: meta.encoding, len });

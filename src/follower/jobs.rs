@@ -224,22 +224,30 @@ async fn repair(shared: &Arc<Shared>, list: usize, head: &Arc<VerifiedHead>, mir
         _ => return Err(FollowError::Gone { url: url(), status: 0 }),
     };
     tracing::info!(list = %id, serial, buckets = differing.len(), of = tree.buckets(), "repairing");
-    let fetched: BTreeMap<u32, Vec<u8>> = stream::iter(differing)
-        .map(|b| {
-            let tree = &tree;
-            async move {
-                let lines = shared.client.bucket(mirror, id, serial, b).await?;
-                if bucket_digest(&lines) != tree.leaf(b) {
-                    return Err(FollowError::NotAsSigned { what: "a bucket", list: id.clone(), serial });
-                }
-                Ok((b, lines))
-            }
-        })
+    let fetched = stream::iter(differing)
+        .map(|b| fetch_bucket(shared.clone(), list, serial, mirror, tree.clone(), b))
         .buffer_unordered(AT_A_TIME)
-        .try_collect()
+        .try_collect::<BTreeMap<u32, Vec<u8>>>()
         .await?;
     let head = head.clone();
     on_state(shared, list, move |_, state| state.repair(&head, &fetched)).await.map(|((), fold)| fold)
+}
+
+/// Fetches a bucket and compares it with its digest, which belongs to the signed root.
+async fn fetch_bucket(
+    shared: Arc<Shared>,
+    list: usize,
+    serial: u64,
+    mirror: usize,
+    tree: Arc<Tree>,
+    b: u32,
+) -> Result<(u32, Vec<u8>), FollowError> {
+    let id = &shared.lists[list].choice.id;
+    let lines = shared.client.bucket(mirror, id, serial, b).await?;
+    if bucket_digest(&lines) != tree.leaf(b) {
+        return Err(FollowError::NotAsSigned { what: "a bucket", list: id.clone(), serial });
+    }
+    Ok((b, lines))
 }
 
 /// Folds a list's log into a new base, beside the running list.

@@ -11,6 +11,7 @@
 //! any moment leaves a folder that the next start continues from. It never imports the publisher.
 
 mod client;
+mod engine;
 mod error;
 mod events;
 mod fetch;
@@ -19,6 +20,7 @@ mod keyring;
 mod options;
 mod output;
 mod plan;
+mod run;
 mod shared;
 mod sse;
 mod state;
@@ -29,4 +31,5 @@ pub use events::decode_head_event;
 pub use options::{FollowerOptions, Limits, ListChoice, Trust};
 pub use plan::{Mode, Timings};
 pub use sse::{MAX_EVENT, SseError, SseEvent, SseFrame, SseParser};
+pub use run::{Follower, PullReport, PulledList};
 pub use status::{Health, LastError, ListStatus, Status, status};

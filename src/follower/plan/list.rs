@@ -321,7 +321,7 @@ impl ListPlan {
         self.job = Some(Job::Rung(self.rung));
         ctx.out.push(match (self.rung, behind) {
             (Rung::Delta, Some(from)) => Action::FetchDelta { list, mirror, from, to, at_most: self.allowance() },
-            (Rung::Measure, _) => Action::MeasureSnapshot { list, mirror },
+            (Rung::Measure, _) => Action::MeasureSnapshot { list, mirror, to },
             (Rung::Repair, _) => Action::Repair { list, mirror, to },
             (Rung::Snapshot | Rung::Delta, _) => Action::FetchSnapshot { list, mirror, to },
         });

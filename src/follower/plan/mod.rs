@@ -320,6 +320,8 @@ pub enum Action {
         list: usize,
         /// Which address.
         mirror: usize,
+        /// The version of the head that names it.
+        to: u64,
     },
     /// Fetch the snapshot (and the delta from there) and take it.
     FetchSnapshot {

@@ -444,7 +444,7 @@ fn the_cheaper_of_delta_and_snapshot_is_taken() {
         let head = Event::Head { list: 0, mirror: 0, via: Via::Answer { max_age: None }, facts };
         assert_eq!(plan.on(Duration::ZERO, head), [Action::FetchDelta { list: 0, mirror: 0, from: 1, to: 9, at_most: 12_500 }]);
         let big = plan.on(Duration::ZERO, Event::Job { list: 0, end: JobEnd::TooBig(Some(delta)) });
-        assert_eq!(big, [Action::MeasureSnapshot { list: 0, mirror: 0 }]);
+        assert_eq!(big, [Action::MeasureSnapshot { list: 0, mirror: 0, to: 9 }]);
         let chosen = plan.on(Duration::ZERO, Event::Job { list: 0, end: JobEnd::SnapshotSize(Some(snapshot)) });
         match (expected, &chosen[..]) {
             ("delta", [Action::FetchDelta { at_most, .. }]) => assert_eq!(*at_most, snapshot),
