@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::store::StoreError;
 use crate::trust::VerifiedHead;
-use crate::wire::{Tree, ZstdReader, ZstdWriter, bucket_digest};
+use crate::wire::{Tree, ZstdWriter, bucket_digest};
 
 use super::FollowError;
 use super::client::Encoding;
@@ -269,8 +269,3 @@ pub(super) async fn fold_list(shared: Arc<Shared>, list: usize) -> bool {
     }
 }
 
-/// Reads what is compressed, for `verify`.
-pub(super) fn zstd_file(path: &std::path::Path, limit: u64) -> Result<ZstdReader<std::io::BufReader<std::fs::File>>, FollowError> {
-    let file = std::fs::File::open(path).map_err(FollowError::io("open", path))?;
-    Ok(ZstdReader::new("snapshot", std::io::BufReader::with_capacity(256 << 10, file), limit)?)
-}

@@ -130,7 +130,11 @@ pub(super) fn write_output(shared: &Shared, list: usize) -> Written {
         }
         tracing::warn!(list = %followed.choice.id, "{error}; making the base anew");
         let Some(mut view) = lock(&followed.state).begin_fold() else { return Err(error) };
-        let base = super::state::fold(&*shared.disk, &followed.dir, &mut view)?;
+        let base = super::state::fold(&*shared.disk, &followed.dir, &mut view).map_err(|e| match e {
+            // Neither the snapshot nor the buckets are whole.
+            FollowError::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData => error,
+            other => other,
+        })?;
         lock(&followed.state).end_fold(base)?;
         once()
     });
@@ -144,7 +148,9 @@ pub(super) fn write_output(shared: &Shared, list: usize) -> Written {
         Err(error) => {
             tracing::error!(list = %followed.choice.id, path = %path.display(), "could not write: {error}");
             shared.failed(list, &error);
-            Written::Failed
+            let damaged = matches!(error, FollowError::Damaged { .. });
+            lock(&followed.notes).damaged |= damaged;
+            if damaged { Written::Damaged } else { Written::Failed }
         }
     }
 }

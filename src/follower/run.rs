@@ -140,6 +140,7 @@ impl Follower {
                 tracing::error!(list = %choice.id, "damaged, to be repaired from the publisher: {damage}");
             }
             let accepted = state.accepted().map(|a| a.accepted.clone());
+            let kept = state.accepted().map(|a| a.note.clone());
             let output_due = choice.output.as_ref().is_some_and(|path| state.view().is_some_and(|v| !output::is_current(&v, path)));
             starts.push(ListStart {
                 have: state.serial().map(crate::list::Serial::get),
@@ -160,7 +161,7 @@ impl Follower {
                 dir: folder,
                 known: Mutex::new(Known::of(&state)),
                 state: Mutex::new(state),
-                heads: Mutex::new(Heads { accepted, ..Heads::default() }),
+                heads: Mutex::new(Heads { accepted, kept, ..Heads::default() }),
                 notes: Mutex::new(notes),
                 partial: Mutex::new(None),
             });

@@ -38,6 +38,8 @@ pub(super) struct Inline {
 pub(super) struct Heads {
     /// What a further head is compared with.
     pub accepted: Option<Accepted>,
+    /// The note of `accepted` as it was found on disk, for [`Shared::hear`].
+    pub kept: Option<String>,
     /// The newest verified ones with the deltas that came along, newest last.
     pub recent: VecDeque<(Arc<VerifiedHead>, Option<Inline>)>,
     /// The entity tag of the newest head at each address, as long as it is of the newest verified one.
@@ -173,10 +175,13 @@ impl Shared {
                     TrustError::Rollback { offered, .. } => asked_at.is_none_or(|at| *offered >= at) && !heads.recent.is_empty(),
                     _ => false,
                 };
-                drop(heads);
-                if known {
+                if known && !heads.recent.is_empty() {
                     return Heard::Known;
                 }
+                if known {
+                    return self.recall(list, &mut heads, &trusted);
+                }
+                drop(heads);
                 let why = if matches!(error, TrustError::NewerKeySet { .. }) { Refused::NeedsKeys } else { Refused::Wrong };
                 if why == Refused::Wrong {
                     self.shout(list, mirror, &error);
@@ -185,6 +190,12 @@ impl Shared {
                 return Heard::Refused(why);
             }
         };
+        Heard::Verified(self.take(list, &mut heads, verified, inline))
+    }
+
+    /// Takes a verified head over, under the lock under which it was verified.
+    fn take(&self, list: usize, heads: &mut Heads, verified: VerifiedHead, inline: Option<Inline>) -> HeadFacts {
+        let now = self.clock.now();
         let head = verified.head();
         let fresh_for = match verified.freshness() {
             Freshness::Fresh => Duration::from_secs(head.expires.since(now)),
@@ -204,9 +215,22 @@ impl Shared {
             heads.recent.pop_front();
         }
         heads.recent.push_back((Arc::new(verified), inline));
-        drop(heads);
-        lock(&followed.notes).checked = Some(now);
-        Heard::Verified(facts)
+        lock(&self.lists[list].notes).checked = Some(now);
+        facts
+    }
+
+    /// An address has the version that was accepted before the last restart, by an older signature: the head that is kept is the
+    /// one to go by, if it can still be verified.
+    fn recall(&self, list: usize, heads: &mut Heads, trusted: &Trusted) -> Heard {
+        let choice = &self.lists[list].choice;
+        let Some(kept) = heads.kept.take() else { return Heard::Known };
+        match trusted.verify_head(kept.as_bytes(), &choice.id, choice.colour, None, self.clock.now()) {
+            Ok(verified) => Heard::Verified(self.take(list, heads, verified, None)),
+            Err(error) => {
+                self.failed(list, &error.into());
+                Heard::Refused(Refused::Wrong)
+            }
+        }
     }
 
     /// Rollback and split view are attacks or grave mistakes of a publisher: they are said loudly.

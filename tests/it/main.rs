@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod docs;
 mod feed;
+mod follower;
 mod formats;
 mod fuzz_standin;
 mod http;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use bwld::feed::{Hub, HubOptions};
 use bwld::list::{Change, ChangeSet, Colour, Digest, Entry, ListId, Origin, Serial, Timestamp};
-use bwld::store::{ArtefactKind, Artefacts, BaseRef, Catalog, Content, DeltaRef, FakeClock, ListMeta, PublishedList, RealDisk};
+use bwld::store::{ArtefactKind, Artefacts, BaseRef, BaseWriter, Catalog, Content, DeltaRef, FakeClock, ListMeta, PublishedList, RealDisk};
 use bwld::trust::SecretKey;
 use bwld::wire::{
-    Delta, DeltaHeader, Head, KeySet, ListSelection, RootKey, SigningKeyLine, SnapshotHeader, SnapshotRef, SnapshotWriter, compress,
+    Delta, DeltaHeader, Head, KeySet, ListSelection, RootKey, SigningKeyLine, SnapshotHeader, SnapshotRef, SnapshotWriter, bits_for, compress,
 };
 
 pub const NOW: u64 = 1_795_480_000;
@@ -115,7 +115,11 @@ impl World {
                 other => all.insert(other.rule_str().into(), other.body().into()),
             };
         }
-        let content = old.as_ref().map_or(Content::empty(), |o| o.content.clone()).apply(&set).expect("changes that fit");
+        let content = match &old {
+            Some(old) => old.content.apply(&set).expect("changes that fit"),
+            None if all.len() >= 2_000 => self.bucketed(&list, &all),
+            None => Content::empty().apply(&set).expect("changes that fit"),
+        };
         let number = old.as_ref().map_or(Serial::FIRST, |o| o.head.serial.next().expect("not the last"));
         let mut deltas = old.as_ref().map_or(Vec::new(), |o| o.deltas.to_vec());
         if let Some(old) = &old {
@@ -138,6 +142,15 @@ impl World {
         });
         lists.insert(list, Grown { published: published.clone(), lines: all });
         published
+    }
+
+    /// Content with as many buckets as a publisher would choose.
+    fn bucketed(&self, list: &ListId, all: &BTreeMap<String, String>) -> Content {
+        let mut writer = BaseWriter::new(bits_for(all.len() as u64), self._dir.path());
+        all.values().for_each(|line| writer.push(line).expect("a line"));
+        let path = self._dir.path().join(format!("{list}.buckets"));
+        writer.finish_at(&RealDisk, &path).expect("a bucket file");
+        Content::open(&path).expect("the same")
     }
 
     /// Signs the newest head again, `later` seconds after the first time.

@@ -50,6 +50,9 @@ pub(super) struct ListPlan {
     job_backoff: Backoff,
     job_wait: Moment,
     /// What the delta would cost, and what the snapshot would, once asked.
+    /// Which of the two ways besides the delta have failed at this address.
+    repair_failed: bool,
+    snapshot_failed: bool,
     delta_cost: Option<u64>,
     snapshot_cost: Option<u64>,
 
@@ -85,6 +88,8 @@ impl ListPlan {
             tried: 0,
             job_backoff: backoff.clone(),
             job_wait: Duration::ZERO,
+            repair_failed: false,
+            snapshot_failed: false,
             delta_cost: None,
             snapshot_cost: None,
             fold_due: start.fold_due,
@@ -120,8 +125,10 @@ impl ListPlan {
             }
             Event::Written { how, .. } => {
                 self.output.written(ctx, how);
-                if how == Written::Changed {
-                    reload.need();
+                match how {
+                    Written::Changed => reload.need(),
+                    Written::Damaged => self.whole = false,
+                    Written::Unchanged | Written::Failed => {}
                 }
             }
             Event::Timer | Event::PushOpened | Event::PushHeard | Event::PushLost { .. } | Event::Keys(_) | Event::Reloaded => {}
@@ -178,7 +185,10 @@ impl ListPlan {
     pub(super) fn keys_ended(&mut self, ctx: &mut Ctx<'_>, outcome: Option<bool>) {
         if self.needs_keys {
             match outcome {
-                Some(true) => self.ask_by(ctx.now),
+                Some(true) => {
+                    self.ask_backoff.reset();
+                    self.ask_by(ctx.now);
+                }
                 _ => self.ask_by(ctx.now + ctx.timings.poll),
             }
         }
@@ -283,6 +293,8 @@ impl ListPlan {
 
     fn start_over(&mut self) {
         self.rung = Rung::Delta;
+        self.repair_failed = false;
+        self.snapshot_failed = false;
         self.delta_cost = None;
         self.snapshot_cost = None;
     }
@@ -335,7 +347,7 @@ impl ListPlan {
                 self.delta_cost = cost;
                 self.rung = Rung::Measure;
             }
-            JobEnd::TooBig(_) => self.rung = Rung::Snapshot,
+            JobEnd::TooBig(_) => self.rung = if self.snapshot_failed { Rung::Repair } else { Rung::Snapshot },
             JobEnd::SnapshotSize(size) => {
                 self.snapshot_cost = size;
                 let cheaper = size.is_some_and(|size| self.delta_cost.is_none_or(|delta| delta < size));
@@ -383,13 +395,21 @@ impl ListPlan {
                 self.rung = if end == JobEnd::Damaged { Rung::Repair } else { Rung::Delta };
             }
             Job::Rung(Rung::Delta) => self.rung = if end == JobEnd::Gone { Rung::Snapshot } else { Rung::Repair },
-            Job::Rung(Rung::Measure | Rung::Repair) => self.rung = Rung::Snapshot,
-            Job::Rung(Rung::Snapshot) => {
-                // Perhaps the address has gone on to a newer version.
-                self.ask_by(ctx.now);
-                self.next_mirror(ctx);
-                self.start_over();
+            Job::Rung(Rung::Measure) => self.rung = Rung::Snapshot,
+            Job::Rung(Rung::Repair) => {
+                self.repair_failed = true;
+                self.rung = Rung::Snapshot;
             }
+            Job::Rung(Rung::Snapshot) => {
+                self.snapshot_failed = true;
+                self.rung = Rung::Repair;
+            }
+        }
+        // Nothing to repair, or both tried: this address is of no use now. Perhaps it has gone on to a newer version.
+        if self.snapshot_failed && (self.repair_failed || self.have.is_none()) {
+            self.ask_by(ctx.now);
+            self.start_over();
+            self.next_mirror(ctx);
         }
     }
 
@@ -441,12 +461,14 @@ impl ListPlan {
     }
 
     pub(super) fn round(&self, mirrors: usize) -> Round {
-        let failed = self.ask_backoff.failures() as usize >= mirrors || self.job_backoff.failures() > 0 || self.output.failed();
-        if self.asked.is_some() || self.job.is_some() || self.folding || self.output.writing() {
+        let folding = self.folding || (self.fold_due && self.fold_backoff.failures() == 0);
+        if self.output.writing() || (folding && self.whole) {
             Round::Open
-        } else if self.answered && self.current() && !self.output.open() && (!self.fold_due || self.fold_backoff.failures() > 0) {
+        } else if self.answered && self.current() && !self.output.open() {
             Round::Done
-        } else if failed {
+        } else if self.job_backoff.failures() > 0 || self.output.failed() {
+            Round::Failed
+        } else if self.job.is_none() && self.ask_backoff.failures() as usize >= mirrors {
             Round::Failed
         } else {
             Round::Open

@@ -189,6 +189,8 @@ pub enum Written {
     Changed,
     /// Not possible now.
     Failed,
+    /// Not possible, because the list's own files are damaged and must be repaired first.
+    Damaged,
 }
 
 /// What happened.

@@ -46,12 +46,17 @@ impl Output {
     pub(super) fn written(&mut self, ctx: &mut Ctx<'_>, how: Written) {
         self.writing = false;
         self.failed = how == Written::Failed;
-        if self.failed {
-            self.due = true;
-            self.not_before = ctx.now + self.backoff.fail(ctx.jitter);
-        } else {
-            self.backoff.reset();
-            self.not_before = ctx.now + ctx.timings.coalesce;
+        match how {
+            Written::Failed => {
+                self.due = true;
+                self.not_before = ctx.now + self.backoff.fail(ctx.jitter);
+            }
+            // Waits for the repair, not for a time.
+            Written::Damaged => self.due = true,
+            Written::Changed | Written::Unchanged => {
+                self.backoff.reset();
+                self.not_before = ctx.now + ctx.timings.coalesce;
+            }
         }
     }
 

@@ -247,7 +247,7 @@ pub(in crate::follower) fn read_meta(folder: &Path) -> Result<BaseMeta, String> 
 
 /// Opens the bucket file and compares it with what the base is said to be. One that is damaged is made anew from the snapshot
 /// beside it, if that is whole; then `true` comes with it.
-pub(super) fn open_base(disk: &dyn Disk, folder: &Path, meta: &BaseMeta) -> Result<(Content, bool), String> {
+pub(super) fn open_base(disk: &dyn Disk, folder: &Path, meta: &BaseMeta, mend: bool) -> Result<(Content, bool), String> {
     let open = || -> Result<Content, String> {
         let content = Content::open(&buckets_in(folder)).map_err(|e: StoreError| e.to_string())?;
         if content.root() == meta.root() && content.entries() == meta.entries {
@@ -258,6 +258,7 @@ pub(super) fn open_base(disk: &dyn Disk, folder: &Path, meta: &BaseMeta) -> Resu
     };
     let reason = match open() {
         Ok(content) => return Ok((content, false)),
+        Err(reason) if !mend => return Err(reason),
         Err(reason) => reason,
     };
     reindex(disk, folder, meta).map_err(|e| format!("{reason}; and the snapshot beside it: {e}"))?;

@@ -20,7 +20,7 @@ pub struct Found {
 }
 
 /// Reads the head of a note that was verified when it was written here.
-pub(super) fn head_of(note: &str) -> Result<Head, String> {
+pub(in crate::follower) fn head_of(note: &str) -> Result<Head, String> {
     let parsed = Note::parse(note.as_bytes(), MAX_HEAD).map_err(|e| e.to_string())?;
     Head::parse(&parsed.text).map_err(|e| e.to_string())
 }
@@ -32,7 +32,7 @@ struct Replay {
     logged: u64,
     newest: Option<(Head, String)>,
     /// A head of the content's version, to compare the root with.
-    of_content: Option<Head>,
+    of_content: Option<(Head, String)>,
 }
 
 impl Replay {
@@ -51,7 +51,7 @@ impl Replay {
             self.logged += delta.len() as u64;
         }
         if head.serial == self.serial {
-            self.of_content = Some(head.clone());
+            self.of_content = Some((head.clone(), note.clone()));
         }
         let newer = self.newest.as_ref().is_none_or(|(kept, _)| (head.serial, head.issued) >= (kept.serial, kept.issued));
         if newer {
@@ -65,14 +65,23 @@ impl ListState {
     /// Reads everything anew. What cannot be used is said, never guessed.
     pub(super) fn load(&mut self) -> Result<Found, FollowError> {
         self.current = None;
-        let mut found = Found::default();
         self.remove_unfinished()?;
+        self.read(true)
+    }
+
+    /// The same, changing nothing: what could be mended is reported as damage.
+    pub(super) fn read_only(&mut self) -> Result<Found, FollowError> {
+        self.read(false)
+    }
+
+    fn read(&mut self, mend: bool) -> Result<Found, FollowError> {
+        let mut found = Found::default();
         let copy = fs::read_to_string(self.dir.join("accepted.note")).ok().and_then(|note| Some((head_of(&note).ok()?, note)));
         let numbers = numbers_in(&self.dir);
         let mut newest = copy;
         if let Some(number) = numbers.last() {
             let folder = self.dir.join(generation::name(*number));
-            match self.open_generation(&folder, *number, &mut found) {
+            match self.open_generation(&folder, *number, mend, &mut found) {
                 Ok((current, replayed)) => {
                     self.current = Some(current);
                     let later = |(h, _): &(Head, String)| newest.as_ref().is_none_or(|(n, _)| (h.serial, h.issued) >= (n.serial, n.issued));
@@ -83,7 +92,7 @@ impl ListState {
                 Err(reason) => found.damage = Some(reason),
             }
             // Older ones are what a crash between rename and removal left.
-            for old in numbers.iter().rev().skip(1) {
+            for old in numbers.iter().rev().skip(1).filter(|_| mend) {
                 let _ = fs::remove_dir_all(self.dir.join(generation::name(*old)));
             }
         }
@@ -102,9 +111,9 @@ impl ListState {
     }
 
     #[allow(clippy::type_complexity)]
-    fn open_generation(&self, folder: &Path, number: u64, found: &mut Found) -> Result<(Current, Option<(Head, String)>), String> {
+    fn open_generation(&self, folder: &Path, number: u64, mend: bool, found: &mut Found) -> Result<(Current, Option<(Head, String)>), String> {
         let meta = read_meta(folder)?;
-        let (content, reindexed) = generation::open_base(&*self.disk, folder, &meta)?;
+        let (content, reindexed) = generation::open_base(&*self.disk, folder, &meta, mend)?;
         if reindexed {
             found.mended.push("the bucket file was damaged and was made anew from the snapshot beside it".into());
         }
@@ -118,6 +127,7 @@ impl ListState {
         let (journal, recovery) = match read(&mut replay) {
             Ok(opened) => opened,
             Err(StoreError::Io { action, path, source }) => return Err(format!("{action} {path}: {source}")),
+            Err(error) if !mend => return Err(format!("log: {error}")),
             Err(error) => {
                 // The log is damaged: what it held is lost, the base is not. What the publisher has is applied to the base anew.
                 found.mended.push(format!("the log was damaged and was put aside ({error}); serial {} is the newest left", meta.serial));
@@ -136,11 +146,11 @@ impl ListState {
             found.mended.push("the last write was cut off by a crash; the version before it is in force".into());
         }
         let Replay { content, serial, logged, newest, of_content } = replay;
-        if let Some(head) = of_content
+        if let Some((head, _)) = &of_content
             && (content.root() != head.root || content.entries() != head.entries)
         {
             found.damage = Some(format!("the content does not have the root that was signed for serial {serial}"));
         }
-        Ok((Current { folder: folder.to_owned(), number, meta, content, serial, journal, logged, since_fold: None }, newest))
+        Ok((Current { folder: folder.to_owned(), number, meta, content, serial, head: of_content, journal, logged, since_fold: None }, newest))
     }
 }

@@ -41,6 +41,7 @@ pub use frames::{Frame, KIND};
 pub use generation::{BaseMeta, NewBase};
 pub(super) use generation::{buckets_in, from_download, from_lines, log_in, numbers_in, read_meta, snapshot_in};
 pub use load::Found;
+pub(super) use load::head_of;
 
 /// Largest delta that goes into the log, compressed; a larger one makes a new base.
 const MAX_LOGGED: usize = 8 << 20;
@@ -74,6 +75,8 @@ struct Current {
     meta: BaseMeta,
     content: Content,
     serial: Serial,
+    /// A head of this version, and its note; none only after the log was damaged.
+    head: Option<(Head, String)>,
     journal: Journal,
     /// Octets of deltas in the log.
     logged: u64,
@@ -90,7 +93,7 @@ pub struct View {
     pub serial: Serial,
     /// Its base.
     pub meta: BaseMeta,
-    /// The newest accepted head, if it is of this version.
+    /// A signed head of this version.
     pub head: Option<Head>,
     snapshot: PathBuf,
     file: io::Result<File>,
@@ -118,22 +121,27 @@ impl ListState {
         Ok((state, found))
     }
 
+    /// Opens the list's folder to look at it: nothing is mended and nothing removed.
+    ///
+    /// # Errors
+    /// As [`ListState::open`].
+    pub fn examine(dir: &Path, id: &ListId, disk: Arc<dyn Disk>) -> Result<(ListState, Found), FollowError> {
+        let mut state = ListState { id: id.clone(), dir: dir.to_owned(), disk, accepted: None, current: None };
+        let found = state.read_only()?;
+        Ok((state, found))
+    }
+
+    /// A signed head of the content's version, and its note, if one is there.
+    pub fn head_of_content(&self) -> Option<&(Head, String)> {
+        self.current.as_ref()?.head.as_ref()
+    }
+
     /// Reads the files anew, after a write of unknown outcome.
     ///
     /// # Errors
     /// As [`ListState::open`].
     pub fn reopen(&mut self) -> Result<Found, FollowError> {
         self.load()
-    }
-
-    /// The list.
-    pub fn id(&self) -> &ListId {
-        &self.id
-    }
-
-    /// Its folder.
-    pub fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// The newest accepted head.
@@ -217,6 +225,7 @@ impl ListState {
         current.logged += delta.len() as u64;
         current.content = content;
         current.serial = head.head().serial;
+        current.head = Some((head.head().clone(), head.note().to_owned()));
         self.took(head);
         Ok(())
     }
@@ -250,7 +259,8 @@ impl ListState {
         if let Some(kept) = self.accepted.as_ref().filter(|kept| kept.accepted.head.serial > head.head().serial) {
             frames.push(Frame::Head { note: kept.note.clone() }.encode(&[]));
         }
-        self.enthrone(base, head.head().serial, content, &frames, delta.map_or(0, <[u8]>::len) as u64)?;
+        let of_content = Some((head.head().clone(), head.note().to_owned()));
+        self.enthrone(base, of_content, content, &frames, delta.map_or(0, <[u8]>::len) as u64)?;
         self.took(head);
         Ok(())
     }
@@ -259,11 +269,12 @@ impl ListState {
     fn enthrone(
         &mut self,
         mut base: NewBase,
-        serial: Serial,
+        head: Option<(Head, String)>,
         content: Content,
         frames: &[Vec<u8>],
         logged: u64,
     ) -> Result<(), FollowError> {
+        let serial = head.as_ref().map_or(base.meta.serial, |(head, _)| head.serial);
         let number = self.current.as_ref().map_or(0, |c| c.number).max(numbers_in(&self.dir).last().copied().unwrap_or(0)) + 1;
         let (log, _) = Journal::open(&log_in(&base.folder), self.disk.clone(), JournalOptions::new(KIND), &mut |_| Ok(()))?;
         let mut log = log;
@@ -279,7 +290,7 @@ impl ListState {
         // A crash here leaves two generations; the next start takes this one.
         let (journal, _) = Journal::open(&log_in(&folder), self.disk.clone(), JournalOptions::new(KIND), &mut |_| Ok(()))?;
         let meta = base.meta.clone();
-        let old = self.current.replace(Current { folder, number, meta, content, serial, journal, logged, since_fold: None });
+        let old = self.current.replace(Current { folder, number, meta, content, serial, head, journal, logged, since_fold: None });
         if let Some(old) = old {
             // Who still reads the old base holds its files open.
             let _ = fs::remove_dir_all(&old.folder);
@@ -291,7 +302,7 @@ impl ListState {
     pub fn view(&self) -> Option<View> {
         let current = self.current.as_ref()?;
         let mut view = current.view_of(&current.content);
-        view.head = self.accepted.as_ref().map(|a| a.accepted.head.clone()).filter(|head| head.serial == current.serial);
+        view.head = current.head.as_ref().map(|(head, _)| head.clone());
         Some(view)
     }
 
@@ -312,12 +323,15 @@ impl ListState {
         let Some(accepted) = &self.accepted else { return Ok(()) };
         let mut content = Content::open(&buckets_in(&base.folder))?;
         let mut serial = base.meta.serial;
-        let mut frames = vec![Frame::Head { note: accepted.note.clone() }.encode(&[])];
+        let of_content = self.current.as_ref().and_then(|c| c.head.clone());
+        // The head of the content and the newest one, whatever came between.
+        let mut frames: Vec<Vec<u8>> = of_content.iter().map(|(_, note)| Frame::Head { note: note.clone() }.encode(&[])).collect();
+        frames.push(Frame::Head { note: accepted.note.clone() }.encode(&[]));
         let mut logged = 0;
         for bytes in since {
             let (frame, delta) = Frame::decode(&bytes).map_err(FollowError::Unexpected)?;
             if let Frame::Delta { note } = frame {
-                let head = load::head_of(&note).map_err(FollowError::Unexpected)?;
+                let head = head_of(&note).map_err(FollowError::Unexpected)?;
                 let parsed = Delta::parse(&decompress("delta", delta, delta_limit(&head))?)?;
                 content = content.apply(&parsed.changes)?;
                 serial = parsed.header.to;
@@ -329,7 +343,7 @@ impl ListState {
         if now != Some((content.root(), content.entries(), serial)) {
             return Err(FollowError::Damaged { list: self.id.clone(), reason: "a folded base came out different".into() });
         }
-        self.enthrone(base, serial, content, &frames, logged)
+        self.enthrone(base, of_content, content, &frames, logged)
     }
 
     /// Compares this list's buckets with digests that belong to the signed root; gives the numbers of those that differ or
@@ -400,6 +414,18 @@ impl Current {
 }
 
 impl View {
+    /// The same view, to be read on its own.
+    pub fn clone_for_reading(&self) -> View {
+        View {
+            content: self.content.clone(),
+            serial: self.serial,
+            meta: self.meta.clone(),
+            head: self.head.clone(),
+            file: File::open(&self.snapshot),
+            snapshot: self.snapshot.clone(),
+        }
+    }
+
     /// Hands every entry line, in order, to `sink`.
     ///
     /// # Errors
@@ -451,14 +477,7 @@ pub fn fold(disk: &dyn Disk, dir: &Path, view: &mut View) -> Result<NewBase, Fol
 
 fn rebase(disk: &dyn Disk, dir: &Path, view: &View, serial: Serial, bits: u8) -> Result<NewBase, FollowError> {
     let header = SnapshotHeader { entries: view.content.entries(), ..header_of_meta(&view.meta, serial) };
-    let mut view = View {
-        content: view.content.clone(),
-        serial,
-        meta: view.meta.clone(),
-        head: None,
-        file: File::open(&view.snapshot),
-        snapshot: view.snapshot.clone(),
-    };
+    let mut view = view.clone_for_reading();
     from_lines(disk, dir, &header, bits, &mut |sink| view.lines(sink))
 }
 
