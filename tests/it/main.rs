@@ -10,6 +10,7 @@ mod fuzz_standin;
 mod http;
 mod http_admin;
 mod http_limits;
+mod kill;
 mod layers;
 mod lists;
 mod protocol;
