@@ -15,6 +15,7 @@ mod exit;
 mod export;
 mod files;
 mod follow;
+mod following;
 mod import;
 mod keys;
 mod keyset;

@@ -194,7 +194,9 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost_and_nothing_is_half_the
             runtime.block_on(way.post("/v1/admin/lists", &new)).expect("created");
         }
         runtime.block_on(verify(&way, &mut model));
-        if false { follow(&place, &way.address, &daemon.greeted("fingerprint "), &model); }
+        if false {
+            follow(&place, &way.address, &daemon.greeted("fingerprint "), &model);
+        }
         if round == rounds {
             break;
         }

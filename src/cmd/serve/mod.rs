@@ -7,7 +7,7 @@ mod banner;
 mod embedded;
 mod home;
 mod shipped;
-mod tasks;
+pub(super) mod tasks;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
