@@ -38,13 +38,7 @@ fn read(folder: &Path) -> History {
     files.sort();
     let patches = files
         .iter()
-        .map(|file| {
-            unpack(file)
-                .lines()
-                .skip(1)
-                .filter_map(|line| Some((line.starts_with('+'), line.get(1..)?.to_owned())))
-                .collect()
-        })
+        .map(|file| unpack(file).lines().skip(1).filter_map(|line| Some((line.starts_with('+'), line.get(1..)?.to_owned()))).collect())
         .collect();
     History { name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(), base, patches }
 }
@@ -74,4 +68,12 @@ pub fn gzip_size(lines: &BTreeSet<String>) -> usize {
         encoder.write_all(line.as_bytes()).and_then(|()| encoder.write_all(b"\n")).expect("memory");
     }
     encoder.finish().expect("memory").len()
+}
+
+/// A history of its own making, for where the corpus is not.
+pub fn made_up() -> History {
+    let name = |n: u32| format!("h{}.made-up-{}.example", n.wrapping_mul(2_654_435_761) % 100_000, n % 97);
+    let base = (0..20_000).map(name).collect();
+    let patches = (0..5).map(|r| (0..3).map(|i| (true, name(100_000 + r * 3 + i))).collect()).collect();
+    History { name: "made-up".into(), base, patches }
 }

@@ -25,13 +25,11 @@ mod shared;
 mod sse;
 mod state;
 mod status;
-mod verify;
 
 pub use error::FollowError;
 pub use events::decode_head_event;
 pub use options::{FollowerOptions, Limits, ListChoice, Trust};
 pub use plan::{Mode, Timings};
-pub use verify::{FolderReport, VerifiedList, verify_folder};
-pub use sse::{MAX_EVENT, SseError, SseEvent, SseFrame, SseParser};
 pub use run::{Follower, PullReport, PulledList};
+pub use sse::{MAX_EVENT, SseError, SseEvent, SseFrame, SseParser};
 pub use status::{Health, LastError, ListStatus, Status, status};
