@@ -268,4 +268,3 @@ pub(super) async fn fold_list(shared: Arc<Shared>, list: usize) -> bool {
         }
     }
 }
-

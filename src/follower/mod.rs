@@ -25,6 +25,7 @@ mod shared;
 mod sse;
 mod state;
 mod status;
+mod verify;
 
 pub use error::FollowError;
 pub use events::decode_head_event;
@@ -33,3 +34,4 @@ pub use plan::{Mode, Timings};
 pub use run::{Follower, PullReport, PulledList};
 pub use sse::{MAX_EVENT, SseError, SseEvent, SseFrame, SseParser};
 pub use status::{Health, LastError, ListStatus, Status, status};
+pub use verify::{FolderReport, VerifiedList, verify_folder};

@@ -104,13 +104,7 @@ pub fn verify_folder(dir: &Path, now: Timestamp) -> Result<FolderReport, FollowE
         lists.push(verify_list(&dir.join("lists").join(id.as_str()), id, &chain, output.as_deref(), now));
     }
     let newest = chain.last();
-    Ok(FolderReport {
-        origin: newest.map(|t| t.origin().clone()),
-        fingerprint,
-        keyset: newest.map(|t| t.keyset().number),
-        lists,
-        problems,
-    })
+    Ok(FolderReport { origin: newest.map(|t| t.origin().clone()), fingerprint, keyset: newest.map(|t| t.keyset().number), lists, problems })
 }
 
 fn verify_list(dir: &Path, id: ListId, chain: &[Trusted], output: Option<&Path>, now: Timestamp) -> VerifiedList {
@@ -170,11 +164,7 @@ fn recompute(content: &Content, view: &mut View) -> Result<(Digest, u64), String
     })
     .map_err(|e| format!("snapshot: {e}"))?;
     let (_, by_lines) = tree.finish();
-    if by_buckets == by_lines {
-        Ok((by_lines.digest, entries))
-    } else {
-        Err("bucket file and snapshot have different content".to_owned())
-    }
+    if by_buckets == by_lines { Ok((by_lines.digest, entries)) } else { Err("bucket file and snapshot have different content".to_owned()) }
 }
 
 fn compare_output(view: &mut View, path: &Path) -> Result<(), String> {

@@ -8,7 +8,8 @@ use bwld::list::{Change, ChangeSet, Colour, Digest, Entry, ListId, Origin, Seria
 use bwld::store::{ArtefactKind, Artefacts, BaseRef, BaseWriter, Catalog, Content, DeltaRef, FakeClock, ListMeta, PublishedList, RealDisk};
 use bwld::trust::SecretKey;
 use bwld::wire::{
-    Delta, DeltaHeader, Head, KeySet, ListSelection, RootKey, SigningKeyLine, SnapshotHeader, SnapshotRef, SnapshotWriter, bits_for, compress,
+    Delta, DeltaHeader, Head, KeySet, ListSelection, RootKey, SigningKeyLine, SnapshotHeader, SnapshotRef, SnapshotWriter, bits_for,
+    compress,
 };
 
 pub const NOW: u64 = 1_795_480_000;

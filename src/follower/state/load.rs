@@ -111,7 +111,13 @@ impl ListState {
     }
 
     #[allow(clippy::type_complexity)]
-    fn open_generation(&self, folder: &Path, number: u64, mend: bool, found: &mut Found) -> Result<(Current, Option<(Head, String)>), String> {
+    fn open_generation(
+        &self,
+        folder: &Path,
+        number: u64,
+        mend: bool,
+        found: &mut Found,
+    ) -> Result<(Current, Option<(Head, String)>), String> {
         let meta = read_meta(folder)?;
         let (content, reindexed) = generation::open_base(&*self.disk, folder, &meta, mend)?;
         if reindexed {
@@ -151,6 +157,9 @@ impl ListState {
         {
             found.damage = Some(format!("the content does not have the root that was signed for serial {serial}"));
         }
-        Ok((Current { folder: folder.to_owned(), number, meta, content, serial, head: of_content, journal, logged, since_fold: None }, newest))
+        Ok((
+            Current { folder: folder.to_owned(), number, meta, content, serial, head: of_content, journal, logged, since_fold: None },
+            newest,
+        ))
     }
 }

@@ -86,7 +86,9 @@ async fn endless_data() {
     let (world, front, home) = followed(30).await;
     world.publish("adult", &["+domain:new.example"]);
     for what in ["/head", "/delta/", "/buckets/", "/snapshot/"] {
-        front.lie(move |path| (path.contains(what) || (what != "/head" && path.contains("/delta/"))).then(|| endless(64 << 10, Duration::ZERO)));
+        front.lie(move |path| {
+            (path.contains(what) || (what != "/head" && path.contains("/delta/"))).then(|| endless(64 << 10, Duration::ZERO))
+        });
         let report = home.pull().await;
         // Either it was refused, or another way was found; never was more taken in than fits.
         assert!(report.received < 8 << 20, "{what}: {report:?}");

@@ -45,6 +45,7 @@ impl Front {
             hub: world.hub.clone(),
             readiness: Readiness::default(),
             clock: world.clock.clone(),
+            admin: None,
             options: RouteOptions { poll_every: Duration::ZERO, ..RouteOptions::default() },
         };
         let routes = router(app);
@@ -138,11 +139,8 @@ impl Home {
     pub fn new(world: &Arc<World>, at: &[SocketAddr], lists: &[&str]) -> Home {
         let dir = tempfile::tempdir().unwrap();
         let urls = at.iter().map(|a| format!("http://{a}/").parse().unwrap()).collect();
-        let choices = lists.iter().map(|name| ListChoice {
-            id: id(name),
-            colour: None,
-            output: Some(dir.path().join(format!("{name}.txt"))),
-        });
+        let choices =
+            lists.iter().map(|name| ListChoice { id: id(name), colour: None, output: Some(dir.path().join(format!("{name}.txt"))) });
         let mut options = FollowerOptions::new(urls, Trust::Pinned(fingerprint(world)), choices.collect());
         options.limits = Limits {
             connect: Duration::from_secs(2),
