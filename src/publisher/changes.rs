@@ -109,39 +109,60 @@ pub(super) fn write(artefacts: &Artefacts, lines: &LineReceiver) -> Result<Stage
     Ok(Staged { digest, tally, small, screened: true })
 }
 
+/// Octets read at once; any two lines fit many times.
+const BUFFER: usize = 128 << 10;
+
 /// Reads an artefact of changes; its digest is compared at the end.
 pub(super) struct ChangesReader {
-    inner: BufReader<ZstdReader<BufReader<File>>>,
+    inner: ZstdReader<BufReader<File>>,
     hasher: Sha256,
     digest: Digest,
-    /// With its LF.
-    line: Vec<u8>,
+    buffer: Box<[u8]>,
+    /// What has been read and not handed out.
+    unread: std::ops::Range<usize>,
 }
 
 impl ChangesReader {
     pub(super) fn open(artefacts: &Artefacts, digest: Digest) -> Result<ChangesReader, PublishError> {
         let file = BufReader::with_capacity(64 << 10, artefacts.open_file(ArtefactKind::Changes, &digest)?);
         // A file of one's own, read as a stream: there is no size to bound.
-        let inner = BufReader::with_capacity(64 << 10, ZstdReader::new("staged changes", file, u64::MAX)?);
-        Ok(ChangesReader { inner, hasher: Sha256::new(), digest, line: Vec::with_capacity(256) })
+        let inner = ZstdReader::new("staged changes", file, u64::MAX)?;
+        let buffer = vec![0; BUFFER].into_boxed_slice();
+        Ok(ChangesReader { inner, hasher: Sha256::new(), digest, buffer, unread: 0..0 })
+    }
+
+    /// Reads more behind what is unread; false at the end.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.copy_within(self.unread.clone(), 0);
+        self.unread = 0..self.unread.len();
+        let read = self.inner.read(&mut self.buffer[self.unread.end..])?;
+        self.hasher.update(&self.buffer[self.unread.end..self.unread.end + read]);
+        self.unread.end += read;
+        Ok(read > 0)
     }
 }
 
 impl Lines for ChangesReader {
     fn next_line(&mut self) -> io::Result<Option<&str>> {
         let damaged = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, format!("staged changes: {reason}; stage them again"));
-        self.line.clear();
-        io::BufRead::read_until(&mut self.inner.by_ref().take(MAX_LINE as u64 + 2), b'\n', &mut self.line)?;
-        self.hasher.update(&self.line);
-        match self.line.split_last() {
-            None => {
+        let end = loop {
+            if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.unread.clone()]) {
+                break self.unread.start + at;
+            }
+            if self.unread.len() > MAX_LINE + 1 {
+                return Err(damaged("a line is too long"));
+            }
+            if !self.fill()? {
                 let found = Digest(self.hasher.clone().finalize().into());
-                if found == self.digest { Ok(None) } else { Err(damaged("the file is damaged")) }
+                let whole = self.unread.is_empty() && found == self.digest;
+                return if whole { Ok(None) } else { Err(damaged("the file is damaged")) };
             }
-            Some((b'\n', line)) if matches!(line.first(), Some(b'+' | b'~' | b'-')) => {
-                std::str::from_utf8(line).map(Some).map_err(|_| damaged("not text"))
-            }
-            Some(_) => Err(damaged("a line is not a change")),
+        };
+        let line = &self.buffer[self.unread.start..end];
+        self.unread.start = end + 1;
+        match line.first() {
+            Some(b'+' | b'~' | b'-') => std::str::from_utf8(line).map(Some).map_err(|_| damaged("not text")),
+            _ => Err(damaged("a line is not a change")),
         }
     }
 }

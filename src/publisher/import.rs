@@ -1,19 +1,21 @@
 //! Lists in bulk: read, sorted, merged with what the list holds, and staged as what differs. Streams from end to end.
 
-use std::io::BufRead;
+use std::cmp::Ordering;
+use std::io::{self, BufRead};
+use std::sync::Arc;
 use std::thread;
 
 use crate::formats::{self, Item, ReadError, ReadOptions, Summary};
 use crate::list::ListId;
-use crate::store::{Content, Sorter};
+use crate::store::{ArtefactKind, Content, ListMeta, Sorter};
 
 use super::base::list_lines;
 use super::changes::{Staged, write};
 use super::chunks::{LineSender, fan_out, first_cause, join};
 use super::guards::{Screen, Tally};
-use super::lines::{Lines, NoLines, Outcome, stage};
+use super::lines::{Lines, NoLines, Outcome, Over, rule_of, stage};
 use super::publish::LISTED;
-use super::state::State;
+use super::state::{Slot, State};
 use super::{ImportMode, ImportReport, PublishError, Publisher, Refusal, StagedView};
 
 /// How to import.
@@ -39,6 +41,76 @@ struct Found {
     lines: Vec<String>,
 }
 
+impl Found {
+    fn take(&mut self, sign: &str, body: &str) {
+        self.tally.count(sign.as_bytes()[0]);
+        if self.lines.len() < LISTED {
+            self.lines.push([sign, body].concat());
+        }
+    }
+}
+
+/// What was read for a list that holds nothing.
+struct Intake {
+    summary: Summary,
+    found: Found,
+    /// The beginning that was in order.
+    ahead: Staged,
+    /// The rest, if not all was.
+    rest: Option<Sorter>,
+    duplicates: u64,
+}
+
+/// Takes lines as long as they are in order; of equal rules the last one wins.
+struct Ahead<'a> {
+    screen: Screen<'a>,
+    /// Waits for the next one, which may be of the same rule.
+    line: String,
+    found: Found,
+    duplicates: u64,
+}
+
+impl<'a> Ahead<'a> {
+    fn new(screen: Screen<'a>) -> Self {
+        Ahead { screen, line: String::new(), found: Found::default(), duplicates: 0 }
+    }
+
+    /// Takes a line, or says that it is out of order.
+    fn takes(&mut self, line: &str, sender: &mut LineSender) -> io::Result<bool> {
+        if !self.line.is_empty() {
+            match rule_of(line).cmp(rule_of(&self.line)) {
+                Ordering::Less => return Ok(false),
+                Ordering::Equal => self.duplicates += 1,
+                Ordering::Greater => self.flush(sender)?,
+            }
+        }
+        self.line.clear();
+        self.line.push_str(line);
+        Ok(true)
+    }
+
+    /// Sends the line that waits.
+    fn flush(&mut self, sender: &mut LineSender) -> io::Result<()> {
+        if self.line.is_empty() {
+            return Ok(());
+        }
+        if let Some(refusal) = self.screen.refuses(&self.line) {
+            self.found.refused_total += 1;
+            if self.found.refused.len() < LISTED {
+                self.found.refused.push(refusal);
+            }
+            return Ok(());
+        }
+        self.found.take("+", &self.line);
+        sender.push(["+", &self.line])
+    }
+}
+
+/// Whether a list holds nothing and nothing is staged for it.
+fn is_fresh(state: &State) -> bool {
+    state.entries() == 0 && state.staged.is_none()
+}
+
 impl Publisher {
     /// Reads a list and stages what differs. Entries that come in bulk get no reference: it would make the list half as
     /// large again, and who needs one can put the entry singly.
@@ -49,38 +121,115 @@ impl Publisher {
     /// [`PublishError::Read`] if the file as a whole is refused; else of disk and store. Nothing is staged then.
     pub fn import(&self, id: &ListId, input: &mut dyn BufRead, options: &ImportOptions, by: &str) -> Result<ImportReport, PublishError> {
         let slot = self.slot(id)?;
-        slot.lock().in_service()?;
+        let (fresh, meta) = {
+            let state = slot.lock();
+            state.in_service()?;
+            (is_fresh(&state), state.meta.clone())
+        };
         // Reading takes long; others may look at the list and change it meanwhile.
+        if fresh && !options.strict && !options.dry_run {
+            let intake = self.read_ahead(&meta, input, &options.read)?;
+            return self.import_ahead(&slot, &meta, intake, options, by);
+        }
         let (summary, sorter) = self.read_sorted(input, &options.read)?;
         let mut sorted = sorter.finish()?;
-
         let mut state = slot.lock();
         state.in_service()?;
-        let strictly = options.strict && summary.issues_total > 0;
-        let write = !options.dry_run && !strictly;
-        let mut screened = true;
+        let write = !options.dry_run && !(options.strict && summary.issues_total > 0);
         let (found, staged) = self.merge(&state, &mut sorted, options.mode, write)?;
-        if let Some(before) = &state.staged
-            && options.mode == ImportMode::Merge
-        {
-            screened = before.screened;
+        let staged = staged.filter(|_| !(options.strict && found.refused_total > 0));
+        self.finish_import(&mut state, summary, found, staged, sorted.duplicates(), options.mode, by)
+    }
+
+    /// Stages what was read ahead: as it is if it was all in order, else with the rest sorted on top.
+    fn import_ahead(
+        &self,
+        slot: &Slot,
+        meta: &Arc<ListMeta>,
+        intake: Intake,
+        options: &ImportOptions,
+        by: &str,
+    ) -> Result<ImportReport, PublishError> {
+        let Intake { summary, mut found, ahead, rest, mut duplicates } = intake;
+        let mut rest = rest.map(Sorter::finish).transpose()?;
+        let mut state = slot.lock();
+        state.in_service()?;
+        if rest.is_none() && is_fresh(&state) {
+            let staged = Staged { screened: Arc::ptr_eq(meta, &state.meta), ..ahead };
+            return self.finish_import(&mut state, summary, found, Some(staged), duplicates, options.mode, by);
         }
-        let done = write && !(options.strict && found.refused_total > 0);
-        if done && let Some(mut staged) = staged {
-            staged.screened = screened;
-            self.commit_staged(&mut state, Some(staged), by)?;
+        let artefacts = self.store.artefacts();
+        artefacts.let_go(ArtefactKind::Changes, &ahead.digest);
+        let (all, staged) = {
+            let later: Box<dyn Lines + '_> = match &mut rest {
+                Some(sorted) => Box::new(sorted),
+                None => Box::new(NoLines),
+            };
+            let mut both = Over::new(ahead.lines(artefacts)?, later)?;
+            let merged = self.merge(&state, &mut both, options.mode, true)?;
+            duplicates += both.duplicates;
+            merged
+        };
+        duplicates += rest.map_or(0, |sorted| sorted.duplicates());
+        found.refused.extend(all.refused);
+        found.refused.truncate(LISTED);
+        let found = Found { refused: found.refused, refused_total: found.refused_total + all.refused_total, ..all };
+        self.finish_import(&mut state, summary, found, staged, duplicates, options.mode, by)
+    }
+
+    #[allow(clippy::too_many_arguments)] // the tail of two ways through the same import
+    fn finish_import(
+        &self,
+        state: &mut State,
+        summary: Summary,
+        found: Found,
+        staged: Option<Staged>,
+        duplicates: u64,
+        mode: ImportMode,
+        by: &str,
+    ) -> Result<ImportReport, PublishError> {
+        let done = staged.is_some();
+        if let Some(mut staged) = staged {
+            // What was staged before and stays is as well screened as it was.
+            staged.screened &= mode == ImportMode::Replace || state.staged.as_ref().is_none_or(|s| s.screened);
+            self.commit_staged(state, Some(staged), by)?;
         }
         let view = StagedView {
             unchanged: found.unchanged,
             lines: found.lines,
             refused: found.refused,
             refused_total: found.refused_total,
-            ..self.view_of(&state, found.tally)
+            ..self.view_of(state, found.tally)
         };
-        Ok(ImportReport { summary, duplicates: sorted.duplicates(), staged: view, done })
+        Ok(ImportReport { summary, duplicates, staged: view, done })
     }
 
-    /// Phase one: lines into the sorter.
+    /// Reads for a list that holds nothing: lines are staged as they come, beside the reading, as long as they are in
+    /// order, which published lists mostly are. From the first one that is not, the rest is sorted.
+    fn read_ahead(&self, meta: &ListMeta, input: &mut dyn BufRead, options: &ReadOptions) -> Result<Intake, PublishError> {
+        let artefacts = self.store.artefacts();
+        let (mut sender, [receiver]) = fan_out();
+        thread::scope(|scope| {
+            let written = scope.spawn(move || write(artefacts, &receiver));
+            let mut ahead = Ahead::new(Screen::new(meta, &self.options));
+            let mut rest: Option<Sorter> = None;
+            let summary = formats::read::<PublishError>(input, options, |item| {
+                let (sign, line) = match item {
+                    Item::Put(line) if rest.is_none() && ahead.takes(line, &mut sender)? => return Ok(()),
+                    Item::Put(line) => (b'+', line),
+                    Item::Remove(rule) => (b'-', rule),
+                };
+                let sorter = rest.get_or_insert_with(|| Sorter::new(&artefacts.temporary_dir(), self.options.sort_memory));
+                Ok(sorter.push(sign, line)?)
+            });
+            let summary = summary.and_then(|summary| ahead.flush(&mut sender).map(|()| summary).map_err(PublishError::from));
+            let summary = sender.end(summary);
+            let (staged, summary) = first_cause(join(written), summary)?;
+            Ok(Intake { summary, found: ahead.found, ahead: staged, rest, duplicates: ahead.duplicates })
+        })
+    }
+
+    /// Reads for any list: lines into the sorter.
     fn read_sorted(&self, input: &mut dyn BufRead, options: &ReadOptions) -> Result<(Summary, Sorter), PublishError> {
         let mut sorter = Sorter::new(&self.store.artefacts().temporary_dir(), self.options.sort_memory);
         let summary = formats::read::<PublishError>(input, options, |item| {
@@ -93,7 +242,7 @@ impl Publisher {
         Ok((summary, sorter))
     }
 
-    /// Phase two: what differs from the list, written as an artefact if `keep`.
+    /// What differs from the list, written as an artefact if `keep`.
     fn merge(&self, state: &State, incoming: impl Lines, mode: ImportMode, keep: bool) -> Result<(Found, Option<Staged>), PublishError> {
         let artefacts = self.store.artefacts();
         if !keep {
@@ -149,10 +298,7 @@ impl Publisher {
                 }
                 Outcome::Change(sign, body) => (sign, body),
             };
-            found.tally.count(sign.as_bytes()[0]);
-            if found.lines.len() < LISTED {
-                found.lines.push([sign, body].concat());
-            }
+            found.take(sign, body);
             match &mut sender {
                 Some(sender) => Ok(sender.push([sign, body])?),
                 None => Ok(()),

@@ -97,6 +97,18 @@ impl<L: Lines> Ahead<L> {
         Ok(())
     }
 
+    /// Hands on every line that is left, without a look at any other stream.
+    fn rest<E: From<io::Error>>(&mut self, mut each: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+        if self.there {
+            each(&self.line)?;
+            while let Some(line) = self.lines.next_line()? {
+                each(line)?;
+            }
+            self.there = false;
+        }
+        Ok(())
+    }
+
     fn rule(&self) -> Option<&str> {
         self.there.then(|| &self.line[self.signed..self.rule_end])
     }
@@ -137,6 +149,14 @@ pub(super) fn stage<E: From<io::Error>>(
     let mut incoming = Ahead::new(incoming, true)?;
     let mut rule = String::new();
     loop {
+        // An empty list, or one whose names all come before: nothing to compare with.
+        if !published.there && !staged.there {
+            return incoming.rest(|line| match line.split_at(1) {
+                ("-", _) => out(Outcome::Unchanged),
+                (_, new) if refuses(new) => out(Outcome::Refused(None)),
+                (_, new) => out(Outcome::Change("+", new)),
+            });
+        }
         let Some(next) = least([published.rule(), staged.rule(), incoming.rule()]) else { return Ok(()) };
         rule.clear();
         rule.push_str(next);
@@ -186,13 +206,13 @@ pub(super) fn apply<E: From<io::Error>>(
     let mut published = Ahead::new(published, false)?;
     let mut changes = Ahead::new(changes, true)?;
     loop {
-        let Some(change) = changes.rule() else {
-            while published.there {
-                out(&published.line)?;
-                published.advance()?;
-            }
-            return Ok(());
-        };
+        if !published.there {
+            return changes.rest(|line| match line.split_at(1) {
+                ("+", new) => out(new),
+                (sign, body) => Err(misfit(sign, rule_of(body)).into()),
+            });
+        }
+        let Some(change) = changes.rule() else { return published.rest(out) };
         while published.rule().is_some_and(|rule| rule < change) {
             out(&published.line)?;
             published.advance()?;
@@ -200,8 +220,7 @@ pub(super) fn apply<E: From<io::Error>>(
         let present = published.at(change).is_some();
         let (sign, body) = changes.line.split_at(1);
         if present == (sign == "+") {
-            let reason = format!("the change \"{sign}\" of {change} does not fit the list; run `bwld check`");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, reason).into());
+            return Err(misfit(sign, change).into());
         }
         if sign != "-" {
             out(body)?;
@@ -210,6 +229,50 @@ pub(super) fn apply<E: From<io::Error>>(
             published.advance()?;
         }
         changes.advance()?;
+    }
+}
+
+fn misfit(sign: &str, rule: &str) -> io::Error {
+    let reason = format!("the change \"{sign}\" of {rule} does not fit the list; run `bwld check`");
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+/// Change lines with those of a later stream on top: of equal rules the later one's, and the earlier one is counted.
+pub(super) struct Over<A, B> {
+    earlier: Ahead<A>,
+    later: Ahead<B>,
+    /// What was handed out last must be passed first.
+    passed: (bool, bool),
+    /// Lines of the earlier stream that gave way.
+    pub(super) duplicates: u64,
+}
+
+impl<A: Lines, B: Lines> Over<A, B> {
+    pub(super) fn new(earlier: A, later: B) -> io::Result<Self> {
+        Ok(Over { earlier: Ahead::new(earlier, true)?, later: Ahead::new(later, true)?, passed: (false, false), duplicates: 0 })
+    }
+}
+
+impl<A: Lines, B: Lines> Lines for Over<A, B> {
+    fn next_line(&mut self) -> io::Result<Option<&str>> {
+        if self.passed.0 {
+            self.earlier.advance()?;
+        }
+        if self.passed.1 {
+            self.later.advance()?;
+        }
+        let order = match (self.earlier.rule(), self.later.rule()) {
+            (None, None) => {
+                self.passed = (false, false);
+                return Ok(None);
+            }
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(a), Some(b)) => a.cmp(b),
+        };
+        self.passed = (order.is_le(), order.is_ge());
+        self.duplicates += u64::from(order.is_eq());
+        Ok(Some(if order.is_lt() { &self.earlier.line } else { &self.later.line }))
     }
 }
 

@@ -227,6 +227,11 @@ impl Artefacts {
         Ok(report)
     }
 
+    /// Says that no record is going to name this artefact: the next sweep goes by the records alone.
+    pub fn let_go(&self, kind: ArtefactKind, digest: &Digest) {
+        self.named(&[(kind, *digest)]);
+    }
+
     /// Says that a record names these now: a later sweep goes by the records alone.
     pub(super) fn named(&self, names: &[ArtefactName]) {
         let mut unnamed = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
