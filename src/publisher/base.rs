@@ -25,10 +25,11 @@ pub(super) enum Haste {
 }
 
 impl Haste {
-    /// zstd's level for a stream. Levels above 7 cost tens of MiB of memory when the size is not known beforehand.
+    /// zstd's level for a stream. Measured on a million domains, 1 gives 7.1 MB where 3 gives 7.0 and takes longer, 7 gives 6.4
+    /// in four times the time. Levels above 7 cost tens of MiB of memory when the size is not known beforehand.
     fn level(self) -> i32 {
         match self {
-            Haste::Now => 3,
+            Haste::Now => 1,
             Haste::Later => 7,
         }
     }

@@ -86,7 +86,14 @@ impl LineReceiver {
     /// # Errors
     /// As [`LineReceiver::each_chunk`].
     pub(super) fn each(&self, mut each: impl FnMut(&str) -> Result<(), PublishError>) -> Result<(), PublishError> {
-        self.each_chunk(|chunk| chunk.split_terminator('\n').try_for_each(&mut each))
+        self.each_chunk(|chunk| {
+            let mut at = 0;
+            for lf in memchr::memchr_iter(b'\n', chunk.as_bytes()) {
+                each(&chunk[at..lf])?;
+                at = lf + 1;
+            }
+            Ok(())
+        })
     }
 }
 

@@ -25,6 +25,17 @@ fn put(text: &mut String, line: &str) {
     text.push('\n');
 }
 
+/// Two texts of lines without the whole lines they have in common at beginning and end: most of a bucket, mostly.
+fn without_common_lines<'a>(a: &'a str, b: &'a str) -> (&'a str, &'a str) {
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let begin = memchr::memrchr(b'\n', &a.as_bytes()[..same]).map_or(0, |lf| lf + 1);
+    let (a, b) = (&a[begin..], &b[begin..]);
+    let same = a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count();
+    // What follows the first LF in the common end are whole lines; the line before that LF may differ at its beginning.
+    let end = memchr::memchr(b'\n', &a.as_bytes()[a.len() - same..]).map_or(0, |lf| same - lf - 1);
+    (&a[..a.len() - end], &b[..b.len() - end])
+}
+
 /// The changes of one bucket since the base: change lines in order of the rule, each with its LF.
 #[derive(Debug)]
 pub(super) struct Patch {
@@ -35,6 +46,7 @@ pub(super) struct Patch {
 impl Patch {
     /// What leads from `base` to `after`, both lines in order; `None` if nothing.
     pub(super) fn between(base: &str, after: &str) -> Option<Patch> {
+        let (base, after) = without_common_lines(base, after);
         let (mut text, mut count) = (String::new(), 0);
         let mut change = |sign: char, body: &str| {
             text.push(sign);
