@@ -22,6 +22,7 @@ mod readme;
 mod shared_data;
 mod signed;
 mod store;
+mod subscribe;
 mod support;
 mod trust;
 mod vectors;

@@ -160,7 +160,7 @@ settings! {
         /// Entries. See `guard_percent`.
         guard_entries: Integer(0, 1_000_000_000) = 1000;
         /// Seconds until a head goes stale. It is signed again after a quarter of that.
-        head_lifetime: Integer(60, 2_764_800) = 86400;
+        head_lifetime: Integer(2, 2_764_800) = 86400;
         /// Days for which deltas are kept: a follower that was away for longer loads the snapshot.
         delta_days: Integer(1, 3_650) = 30;
     }
