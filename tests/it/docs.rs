@@ -70,6 +70,27 @@ fn every_dependency_has_its_reason() {
 }
 
 #[test]
+fn texts_name_settings_that_exist() {
+    let example: toml::Table = toml::from_str(&read("deploy/bwld.example.toml")).expect("TOML");
+    let mut seen = 0;
+    for path in [texts(), files("deploy", ".service"), files("deploy", ".yml"), files("lists", ".txt")].concat() {
+        let text = fs::read_to_string(&path).expect("a text");
+        for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')) {
+            let word = word.trim_end_matches('.');
+            let Some((section, key)) = word.split_once('.') else { continue };
+            // `follow.py` and the like are files.
+            if !example.contains_key(section) || ["py", "rs", "md"].contains(&key) {
+                continue;
+            }
+            let known = example[section].as_table().expect("a section").contains_key(key);
+            assert!(known, "{}: there is no setting {word}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 10);
+}
+
+#[test]
 fn alerts_name_metrics_that_exist() {
     let mut sources = String::new();
     for file in [files("src/http", ".rs"), files("src/feed", ".rs")].concat() {
