@@ -10,6 +10,7 @@ use bwld::{
     list::{
         Change, ChangeSet, Digest, Entry, Kind, ListId, Origin, Rule, Serial, Timestamp, canonical_cidr, canonical_domain, canonical_url,
     },
+    store::{Record, decode_frame, encode_frame},
     trust::{SecretKey, Trusted},
     wire::{Delta, Head, KeySet, ListSelection, MAX_BITS, MAX_KEYSET, Note, RootKey, SigningKeyLine, SnapshotReader, Tree, decompress},
 };
@@ -18,7 +19,7 @@ use bwld::{
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of the files in `fuzz_targets/`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("canonical", canonical),
     ("entry", entry),
     ("names", names),
@@ -31,6 +32,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("decompress", decompression),
     ("compose", compose),
     ("trust", trust),
+    ("journal", journal),
 ];
 
 /// Canonical form is reached in one step, is ASCII, and a rule that exists reads back.
@@ -236,5 +238,17 @@ pub fn trust(bytes: &[u8]) {
         && let Ok(key) = SecretKey::from_text(text)
     {
         assert_eq!(key.to_text().trim_end(), text.trim_end());
+    }
+}
+
+/// A frame that decodes is the one that was encoded, and a record that reads prints the same.
+pub fn journal(bytes: &[u8]) {
+    if let Ok(frame) = decode_frame(bytes) {
+        let (again, hash) = encode_frame(&frame.before, frame.content);
+        assert_eq!((again.as_slice(), hash), (&bytes[..frame.size], frame.hash));
+    }
+    if let Ok(record) = Record::decode(bytes) {
+        assert_eq!(Record::decode(&record.encode()).as_ref(), Ok(&record));
+        record.artefacts();
     }
 }

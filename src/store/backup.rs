@@ -119,7 +119,7 @@ impl Store {
         let (segments, frame, hash, named) = {
             let writer = self.writer();
             let journal = &writer.journal;
-            (journal.segments()?, journal.last_frame(), journal.last_hash(), state::named(&*self.index_now())?)
+            (journal.segments()?, journal.last_frame(), journal.last_hash(), self.read_held(&writer, state::named)?)
         };
         let mut copy = Copying { disk, from: &self.dir, to, files: Vec::new(), linked: 0 };
         for (path, size) in segments {

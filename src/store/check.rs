@@ -47,14 +47,17 @@ impl Store {
             match read.and_then(|()| replay.finish()) {
                 Ok(_) => {
                     found.verified.push(format!("the journal: {frames} frames, each whole and following the one before"));
-                    compare(&*self.index_now(), &model, &mut found)?;
+                    match self.read_held(&writer, |index| compare(index, &model))? {
+                        Ok(verified) => found.verified.push(verified),
+                        Err(problem) => found.problems.push(problem),
+                    }
                 }
                 Err(error @ StoreError::Io { .. }) => return Err(error),
                 Err(error) => found.problems.push(error.to_string()),
             }
             found.verified.push(format!("heads: {} of {} lists, each naming the one before", heads.seen, heads.last.len()));
             found.problems.append(&mut heads.problems);
-            state::named(&*self.index_now())?
+            self.read_held(&writer, state::named)?
         };
         if let Some(reason) = self.degraded() {
             found.problems.push(format!("the index on the disk has failed ({reason}) and is replaced in memory; restart to make it anew"));
@@ -64,26 +67,21 @@ impl Store {
     }
 }
 
-/// The index must be what the journal amounts to, pair by pair.
-fn compare(index: &dyn Index, model: &dyn Index, found: &mut Checked) -> Result<(), StoreError> {
+/// The index must be what the journal amounts to, pair by pair: what was verified, or what is wrong.
+fn compare(index: &dyn Index, model: &dyn Index) -> Result<Result<String, String>, StoreError> {
     let mut pairs = 0u64;
-    let mut wrong = 0u64;
     let mut after = Vec::new();
     loop {
         let (mine, theirs) = (index.scan(b"", &after, 256)?, model.scan(b"", &after, 256)?);
-        wrong += u64::from(mine != theirs);
+        if mine != theirs {
+            return Ok(Err("the index is not what the journal says; stop bwld, remove the folder index, and start again".into()));
+        }
         pairs += theirs.len() as u64;
-        match theirs.last().or(mine.last()) {
+        match theirs.last() {
             Some((key, _)) => after.clone_from(key),
-            None => break,
+            None => return Ok(Ok(format!("the index: {pairs} pairs, all as the journal says"))),
         }
     }
-    if wrong == 0 {
-        found.verified.push(format!("the index: {pairs} pairs, all as the journal says"));
-    } else {
-        found.problems.push("the index is not what the journal says; stop bwld, remove the folder index, and start again".into());
-    }
-    Ok(())
 }
 
 fn check_artefacts(artefacts: &Artefacts, named: &HashMap<ArtefactName, ListId>, found: &mut Checked) {

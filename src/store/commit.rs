@@ -214,8 +214,8 @@ impl Store {
     }
 
     fn checkpoint_now(&self, writer: &mut Writer) -> Result<u64, StoreError> {
+        let frames = self.read_held(writer, state::checkpoint_len)?;
         let index = self.index_now();
-        let frames = state::checkpoint_len(&*index)?;
         if frames == 0 {
             return Ok(0);
         }
@@ -235,8 +235,8 @@ impl Store {
     pub fn sweep(&self) -> Result<SweepReport, StoreError> {
         let _alone = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         // Held, so that no record names an artefact between the reading of the names and the removal.
-        let _writer = self.writer();
-        let names: HashSet<ArtefactName> = state::named(&*self.index_now())?.into_iter().map(|(name, _)| name).collect();
+        let writer = self.writer();
+        let names: HashSet<ArtefactName> = self.read_held(&writer, state::named)?.into_iter().map(|(name, _)| name).collect();
         self.artefacts.sweep(&names)
     }
 
@@ -252,10 +252,18 @@ impl Store {
 
     /// Reads from the index; one that fails is replaced, once.
     fn read<T>(&self, f: impl Fn(&dyn Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match f(&*self.index_now()) {
+            Err(StoreError::Index { .. }) => self.read_held(&self.writer(), f),
+            other => other,
+        }
+    }
+
+    /// As [`Store::read`], for those who hold the writer.
+    pub(super) fn read_held<T>(&self, writer: &Writer, f: impl Fn(&dyn Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let index = self.index_now();
         match f(&*index) {
             Err(StoreError::Index { reason }) => {
-                self.heal(&self.writer(), &index, &reason)?;
+                self.heal(writer, &index, &reason)?;
                 f(&*self.index_now())
             }
             other => other,
@@ -281,5 +289,63 @@ impl Drop for Store {
     fn drop(&mut self) {
         // Only spares the next start a replay; the journal has everything.
         let _ = self.index_now().flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::list::Timestamp;
+    use crate::store::{faults::HastyDisk, index::Changes, index::Pair};
+
+    /// An index that works for a while.
+    #[derive(Debug)]
+    struct Failing(Arc<dyn Index>, AtomicU32);
+
+    impl Failing {
+        fn turn(&self) -> Result<(), StoreError> {
+            let left = self.1.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+            left.map(|_| ()).map_err(|_| StoreError::Index { reason: "the test's index fails here".into() })
+        }
+    }
+
+    impl Index for Failing {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.turn().and_then(|()| self.0.get(key))
+        }
+        fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Pair>, StoreError> {
+            self.turn().and_then(|()| self.0.scan(prefix, after, limit))
+        }
+        fn apply(&self, changes: &Changes) -> Result<(), StoreError> {
+            self.turn().and_then(|()| self.0.apply(changes))
+        }
+        fn flush(&self) -> Result<(), StoreError> {
+            self.turn()
+        }
+    }
+
+    #[test]
+    fn an_index_that_fails_in_the_middle_is_replaced_and_nothing_is_lost() {
+        for works_for in 0..40 {
+            let dir = tempfile::tempdir().unwrap();
+            let options = StoreOptions { index: IndexKind::Memory, flush_every: 3, ..StoreOptions::default() };
+            let (store, _) = Store::open(dir.path(), options, Arc::new(HastyDisk), &mut |_| {}).unwrap();
+            let keyset = |number| Record::KeySet { number, note: format!("note {number}"), at: Timestamp::from_unix(0) };
+            store.commit(&keyset(1)).unwrap();
+            let works = store.index_now();
+            *store.index.write().unwrap() = Arc::new(Failing(works, AtomicU32::new(works_for)));
+            for number in 2..=6 {
+                assert_eq!(store.commit(&keyset(number)).unwrap(), number);
+                assert_eq!(store.keysets().unwrap().len() as u64, number);
+            }
+            assert!(store.commit(&Record::KeySet { number: 1, note: "another".into(), at: Timestamp::from_unix(0) }).is_err());
+            let report = store.check().unwrap();
+            assert_eq!(report.problems.len(), usize::from(store.degraded().is_some()), "{:?}", report.problems);
+            if works_for < 20 {
+                assert!(store.degraded().is_some());
+            }
+        }
     }
 }

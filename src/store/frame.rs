@@ -117,7 +117,10 @@ impl std::fmt::Display for FrameError {
 }
 
 /// Encodes a frame: its octets and its hash. `content` holds 1 to [`MAX_FRAME`] octets, which the caller has checked.
-pub(super) fn encode_frame(before: &Digest, content: &[u8]) -> (Vec<u8>, Digest) {
+///
+/// # Panics
+/// If it holds 4 GiB or more.
+pub fn encode_frame(before: &Digest, content: &[u8]) -> (Vec<u8>, Digest) {
     let length = u32::try_from(content.len()).expect("the caller has checked the content against MAX_FRAME");
     let mut out = Vec::with_capacity(FRAME_HEADER + content.len());
     out.extend_from_slice(&length.to_be_bytes());

@@ -10,6 +10,8 @@
 //! * Opening runs the command `sync`, which may take a while on a busy machine. It happens at a start and at a rebuild only.
 //! * Walking backwards and merging of pages take locks in an order that can deadlock with batches, by its authors' own note:
 //!   keys are made so that nobody walks backwards, and one thread at a time is in it (it cannot be shared anyway).
+//! * After a flush that has failed, the next one waits for it for ever, and dropping it flushes twice: a database that has failed
+//!   is never dropped.
 //! * Damaged files make it panic or forget: opening and every call run under `catch_unwind`, and the state's fingerprint notices what
 //!   was forgotten.
 
@@ -122,7 +124,7 @@ impl SledIndex {
     /// [`StoreError::Index`] when sled cannot open it, or panics.
     pub fn open(dir: &Path) -> Result<SledIndex, StoreError> {
         let config = sled::Config::new().path(dir).cache_capacity_bytes(CACHE).flush_every_ms(None);
-        let db = caught(|| config.open::<FANOUT>())?;
+        let db = caught(|| open_when_free(&config))?;
         Ok(SledIndex(Mutex::new(Some(db))))
     }
 
@@ -138,7 +140,8 @@ impl SledIndex {
         let db = slot.as_ref().ok_or_else(|| StoreError::Index { reason: "it has failed before".into() })?;
         let done = caught(|| f(db));
         if done.is_err() {
-            close(slot.take());
+            // Not dropped: it would flush, and wait for ever for the flush that has failed.
+            std::mem::forget(slot.take());
         }
         done
     }
@@ -182,13 +185,24 @@ impl Index for SledIndex {
 
 impl Drop for SledIndex {
     fn drop(&mut self) {
-        close(self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        // Flushed here, where a failure shows; see `change`.
+        if Index::flush(self).is_ok() {
+            let db = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+        }
     }
 }
 
-/// Lets go of a database, which flushes, and may panic when it has failed before.
-fn close(db: Option<Db>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(db)));
+/// Opens a database. Its lock may be held for a moment after it was closed: sled closes the file without unlocking it, and a process
+/// that another thread is just starting has a copy of the descriptor until it runs its program.
+fn open_when_free(config: &sled::Config) -> std::io::Result<Db> {
+    for _ in 0..100 {
+        match config.open() {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => std::thread::sleep(std::time::Duration::from_millis(20)),
+            other => return other,
+        }
+    }
+    config.open()
 }
 
 /// Runs a call of sled; an error or a panic becomes [`StoreError::Index`].

@@ -12,7 +12,7 @@ use super::{StoreError, disk::at};
 /// Holds a folder for this process; let go of when dropped or when the process ends, however it ends.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
@@ -24,10 +24,17 @@ impl FolderLock {
         let path = folder.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(at("open", &path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(FolderLock { _file: file }),
+            Ok(()) => Ok(FolderLock { file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Locked { folder: folder.display().to_string() }),
             Err(errno) => Err(at("lock", &path)(errno.into())),
         }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that another thread is just starting has a copy of the descriptor until it runs its program.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 

@@ -35,7 +35,7 @@ pub use commit::{IndexKind, Maintenance, Store, StoreOptions};
 pub use content::{ApplyError, Base, BaseWriter, Built, Content, OwnSnapshot, SortedLines};
 pub use disk::{Disk, RealDisk, create_folder, sweep_temporary, write_file_atomic};
 pub use error::{Class, StoreError};
-pub use frame::{FrameError, MAX_FRAME, RawFrame, decode_frame};
+pub use frame::{FrameError, MAX_FRAME, RawFrame, decode_frame, encode_frame};
 pub use journal::{FrameId, Journal, JournalOptions, JournalRecovery};
 pub use lock::FolderLock;
 pub use meta::ListMeta;

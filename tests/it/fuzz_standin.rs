@@ -39,6 +39,14 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds.push([delta(1, 2, "+"), "\0".into(), delta(2, 3, "~")].concat().into_bytes());
     seeds.push(b"bwld-secret-key-v1 a AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n".to_vec());
     seeds.push(bwld::wire::compress(b"domain:a.example\n", 3));
+    for record in [
+        r#"{"record":"key-set","number":1,"note":"n","at":"2026-11-24T01:00:00Z"}"#,
+        r#"{"record":"list","meta":{"id":"a","colour":"black","title":"t","created":"2026-11-24T01:00:00Z"},"at":"2026-11-24T01:00:00Z","by":"b"}"#,
+        r#"{"record":"serial-floor","list":"a","serial":7,"at":"2026-11-24T01:00:00Z"}"#,
+    ] {
+        seeds.push(record.into());
+        seeds.push(bwld::store::encode_frame(&bwld::list::Digest([7; 32]), record.as_bytes()).0);
+    }
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/protocol")];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(folder) else { continue };

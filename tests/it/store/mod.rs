@@ -6,3 +6,5 @@ mod faults;
 mod index;
 mod journal;
 pub(crate) mod made;
+mod model;
+mod power_loss;
