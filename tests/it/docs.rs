@@ -78,8 +78,8 @@ fn texts_name_settings_that_exist() {
         for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')) {
             let word = word.trim_end_matches('.');
             let Some((section, key)) = word.split_once('.') else { continue };
-            // `follow.py` and the like are files.
-            if !example.contains_key(section) || ["py", "rs", "md"].contains(&key) {
+            // `follow.py`, `bwld-serve.service` and the like are files.
+            if !example.contains_key(section) || ["py", "rs", "md", "service", "timer"].contains(&key) {
                 continue;
             }
             let known = example[section].as_table().expect("a section").contains_key(key);
