@@ -341,6 +341,12 @@ impl ListPlan {
 
     fn job_ended(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, end: JobEnd) {
         let Some(job) = self.job.take() else { return };
+        // These two ends say something of one kind of job only; of any other, that what came was not what was due.
+        let end = match (end, job) {
+            (JobEnd::TooBig(_), Job::Rung(Rung::Delta)) | (JobEnd::SnapshotSize(_), Job::Rung(Rung::Measure)) => end,
+            (JobEnd::TooBig(_) | JobEnd::SnapshotSize(_), _) => JobEnd::Wrong,
+            _ => end,
+        };
         match end {
             JobEnd::Applied { serial, fold } => self.applied(serial, fold),
             JobEnd::TooBig(cost) if self.snapshot_cost.is_none() => {

@@ -112,12 +112,13 @@ impl World {
     }
 
     fn any_failure(&mut self, gone: bool) -> JobEnd {
-        match (self.toss.next() * 6.0) as u32 {
+        match (self.toss.next() * 7.0) as u32 {
             0 => JobEnd::Transport { wait: None },
             1 => JobEnd::Transport { wait: Some(Duration::from_secs(1_000_000)) },
             2 if gone => JobEnd::Gone,
             3 => JobEnd::Damaged,
             4 => JobEnd::Local,
+            5 => JobEnd::TooBig([None, Some(1)][usize::from(self.toss.next() < 0.5)]),
             _ => JobEnd::Wrong,
         }
     }
@@ -375,6 +376,17 @@ proptest! {
         world.run_until(Duration::from_secs(4 * 3_600), |_| false);
         prop_assert!(world.asks < 100, "{} questions in four hours", world.asks);
         prop_assert!(world.asks > 8, "still asking, {} times", world.asks);
+    }
+
+    /// Nor is content that is wrong on every way asked for without end.
+    #[test]
+    fn wrong_content_is_not_asked_for_in_a_loop(mirrors in 1usize..4, have in prop::option::of(1u64..5), seed: u64) {
+        let bad = Weather { inline: Luck::Bad, delta: Luck::Bad, repair: Luck::Bad, snapshot: Luck::Bad, ..Weather::FAIR };
+        let mut world = World::new(1, vec![bad; mirrors], Mode::Poll, have, true, seed);
+        world.run_until(Duration::from_secs(4 * 3_600), |_| false);
+        let jobs = world.log.iter().filter(|a| !matches!(a, Action::Ask { .. })).count();
+        prop_assert!(jobs < 200 * mirrors, "{jobs} jobs in four hours");
+        prop_assert!(jobs > 8, "still trying, {jobs} times");
     }
 }
 

@@ -127,6 +127,12 @@ pub fn bent(world: &World, list: &str, key: &SecretKey, bend: impl FnOnce(&mut H
     key.sign_note(head.to_text()).encode()
 }
 
+/// Makes a head one of the version after it, of the same content.
+pub fn next_version(head: &mut Head) {
+    head.previous = Some(head.version_digest());
+    head.serial = head.serial.next().unwrap();
+}
+
 /// A subscriber's folder and what it is told.
 pub struct Home {
     pub dir: tempfile::TempDir,

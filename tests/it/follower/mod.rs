@@ -106,8 +106,8 @@ async fn weeks_offline() {
     world.clock.advance(20 * 3_600);
     front.asked();
     assert!(home.pull().await.good() && home.is_current("adult"));
-    let asked = front.asked();
-    assert_eq!(asked, ["GET /v1/lists/adult/head", "GET /v1/lists/adult/delta/1/61"], "sixty versions are one request");
+    let asked: Vec<String> = front.asked().into_iter().filter(|a| !a.ends_with("/head")).collect();
+    assert_eq!(asked, ["GET /v1/lists/adult/delta/1/61"], "sixty versions are one request");
 
     // The delta is no longer kept: the snapshot is taken.
     world.publish("adult", &["+domain:late.example"]);
@@ -128,7 +128,16 @@ async fn push_falls_back_to_poll() {
     world.publish("adult", &["+domain:new.example"]);
     until("the change came by polling", || home.is_current("adult")).await;
     front.be_honest();
-    until("push is back", || home.status().lists[0].mode == Mode::Push).await;
+    // A stream counts when something came through it: news, or the comment after 25 seconds.
+    let mut n = 0;
+    until("push is back", || {
+        n += 1;
+        if n % 40 == 1 {
+            world.publish("adult", &[format!("+domain:n{n}.example")]);
+        }
+        home.status().lists[0].mode == Mode::Push
+    })
+    .await;
     world.publish("adult", &["+domain:newer.example"]);
     until("the change came by push", || home.is_current("adult")).await;
     running.stop().await;
@@ -201,7 +210,7 @@ async fn trust_on_first_use_pins_what_it_saw() {
     assert_eq!(pinned.trim(), front::fingerprint(&world).to_string());
     // Another publisher at the same address later is refused.
     let other = bwld::trust::SecretKey::from_seed("x", &[1; 32]).unwrap();
-    let note = front::bent(&world, "adult", &other, |head| head.serial = head.serial.next().unwrap());
+    let note = front::bent(&world, "adult", &other, front::next_version);
     front.lie(move |path| path.ends_with("/head").then(|| answer(200, note.clone())));
     let report = home.pull().await;
     assert!(report.refused(), "{report:?}");
