@@ -218,7 +218,9 @@ impl<'a> Overlay<'a> {
             Record::List { meta, .. } => self.describe(meta),
             Record::ListRemoved { list, .. } => {
                 let mut state = self.offered(list)?;
-                state = ListState { removed: true, newest: None, previous_base: None, staged: None, deltas_from: None, ..state };
+                // Its deltas go, its log stays: should it come back, those of before the removal are not looked for.
+                let deltas_from = state.last.map(|(serial, _)| serial);
+                state = ListState { removed: true, newest: None, previous_base: None, staged: None, deltas_from, ..state };
                 self.set(&state);
                 Ok(())
             }

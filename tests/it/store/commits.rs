@@ -86,7 +86,8 @@ fn serials_outlive_removal_and_respect_the_floor() {
     assert!(refusal(publish(&store, "a", 4, 3)).contains("is 41"));
     publish(&store, "a", 41, 3).unwrap();
     drop(store);
-    let (store, _) = open(dir.path(), MEMORY);
+    let (store, recovery) = open(dir.path(), MEMORY);
+    assert_eq!(recovery.missing, [], "deltas of before the removal are not looked for");
     assert_eq!(store.list(&id("a")).unwrap().unwrap().next_serial(), Some(serial(42)));
 }
 

@@ -119,7 +119,7 @@ fn apply(store: &Store, model: &mut BTreeMap<&'static str, Model>, step: Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn a_store_is_its_records(steps in prop::collection::vec(step(), 1..60)) {
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
