@@ -14,8 +14,8 @@ use super::{exit::Ended, out, serve};
 /// What `bwld check` takes.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A daemon that runs is asked; else the data folder is opened here, as a start does: what a crash left is mended, heads
-that are due are signed again. The exit code is 3 when something is wrong.
+A daemon that runs is asked; else the data folder is read here. That mends what a crash left, as a start does, and
+changes nothing else. The exit code is 3 when something is wrong.
 
 Examples:
   bwld check

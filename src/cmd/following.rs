@@ -27,8 +27,8 @@ pub struct Choice {
     /// A list to follow; LIST=FILE writes it to that file (may be repeated)
     #[arg(long, value_name = "LIST[=FILE]")]
     list: Vec<String>,
-    /// Folder that holds what the follower trusts and has [default: ./bwld-follow]
-    #[arg(long, value_name = "DIR")]
+    /// Folder that holds what the follower trusts and has [default: $BWLD_FOLLOW_DATA, ./bwld-follow]
+    #[arg(long, alias = "data", value_name = "DIR")]
     dir: Option<String>,
     /// Folder to which each list is written as LIST.txt [default: DIR/out]
     #[arg(long, value_name = "DIR")]
@@ -107,6 +107,7 @@ pub fn options(follow: &Follow) -> anyhow::Result<FollowerOptions> {
     options.reload = (!follow.reload.is_empty()).then(|| follow.reload.clone());
     options.push = follow.push;
     options.timings.poll = Duration::from_secs(follow.interval);
+    options.timings.poll_least = options.timings.poll_least.min(options.timings.poll);
     Ok(options)
 }
 

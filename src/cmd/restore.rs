@@ -3,25 +3,31 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::follower;
 use crate::list::{Digest, ListId, Serial};
 use crate::store::{self, Clock as _, Disk, RealDisk, RestoreOptions, RestoreReport, StoreError, SystemClock};
 
+use super::client::Api;
 use super::config::{Loaded, Override};
 use super::exit::Ended;
 use super::out;
+
+/// How long a mirror may take to answer.
+const ASK: Duration = Duration::from_secs(60);
 
 /// What `bwld restore` takes.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Followers refuse a serial lower than one they have seen. So say the highest serial of each list that was published after the
-backup: ask a mirror or a follower (`bwld status`). For lists of which you do not know it, --margin serials are left out.
+backup, or let mirrors and followers' folders tell it. For lists of which nobody tells it, --margin serials are left out.
 Put the keys back into DIR/keys before the next start, unless they are in the backup.
 
 Examples:
-  bwld restore /var/backups/bwld-2026-11-24 --data /var/lib/bwld
+  bwld restore /var/backups/bwld-2026-11-24 --data /var/lib/bwld --ask https://mirror.example.net
   bwld restore backup --data new --highest adult=1042 --highest gambling=77")]
 pub struct Args {
     /// The backup
@@ -32,7 +38,13 @@ pub struct Args {
     /// The highest serial ever published of a list (may be repeated)
     #[arg(long, value_name = "LIST=SERIAL", value_parser = highest)]
     highest: Vec<(ListId, Serial)>,
-    /// Serials to leave out for a list that --highest does not name
+    /// A mirror, asked for the highest serials it has (may be repeated)
+    #[arg(long, value_name = "URL")]
+    ask: Vec<String>,
+    /// A follower's folder, read for the highest serials it accepted (may be repeated)
+    #[arg(long, value_name = "DIR")]
+    follower: Vec<PathBuf>,
+    /// Serials to leave out for a list of which nobody tells the highest
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     margin: u64,
     /// Digest that the backup's manifest must have, as `bwld backup` printed it
@@ -48,12 +60,48 @@ fn highest(text: &str) -> Result<(ListId, Serial), String> {
     Ok((list.parse().map_err(|e| format!("{e}"))?, serial.parse().map_err(|e| format!("{e}"))?))
 }
 
+/// What `/v1/lists` says, as far as it matters here.
+#[derive(serde::Deserialize)]
+struct Offered {
+    lists: Vec<OfferedList>,
+}
+
+#[derive(serde::Deserialize)]
+struct OfferedList {
+    id: ListId,
+    serial: Serial,
+}
+
+/// The highest serial of each list that anybody tells.
+fn gather(args: &Args) -> anyhow::Result<BTreeMap<ListId, Serial>> {
+    let mut told: BTreeMap<ListId, Serial> = BTreeMap::new();
+    let mut tell = |list: ListId, serial: Serial| {
+        let known = told.entry(list).or_insert(serial);
+        *known = serial.max(*known);
+    };
+    args.highest.iter().for_each(|(list, serial)| tell(list.clone(), *serial));
+    for dir in &args.follower {
+        let status = follower::status(dir, SystemClock.now())?;
+        for list in status.lists {
+            // Accepted, not applied: a follower refuses what is lower than a head it has seen.
+            if let Some(serial) = list.accepted.max(list.serial).and_then(Serial::new) {
+                tell(list.list, serial);
+            }
+        }
+    }
+    for url in &args.ask {
+        let offered: Offered = super::block_on(Api::new(url, None, ASK)?.get("v1/lists"))?;
+        offered.lists.into_iter().for_each(|l| tell(l.id, l.serial));
+    }
+    Ok(told)
+}
+
 /// Runs it.
 pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
+    let highest = gather(&args)?;
     let overrides: Vec<Override> = args.data.into_iter().map(|data| ("--data", "serve.data", data)).collect();
     let data = PathBuf::from(Loaded::load(config, &overrides)?.config().serve.data);
-    let options =
-        RestoreOptions { highest: args.highest.into_iter().collect::<BTreeMap<_, _>>(), margin: args.margin, manifest: args.manifest };
+    let options = RestoreOptions { highest, margin: args.margin, manifest: args.manifest };
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let report = store::restore(&args.from, &data, &options, SystemClock.now(), &disk, &mut |_| {}).map_err(|error| {
         // A backup that is not what was backed up is not to be trusted; everything else is a failure.

@@ -19,8 +19,8 @@ Examples:
   bwld status
   bwld status --dir /var/lib/bwld-follow --json")]
 pub struct Args {
-    /// The follower's folder [default: ./bwld-follow]
-    #[arg(long, value_name = "DIR")]
+    /// The follower's folder [default: $BWLD_FOLLOW_DATA, ./bwld-follow]
+    #[arg(long, alias = "data", value_name = "DIR")]
     dir: Option<String>,
     /// As JSON
     #[arg(long)]
@@ -70,7 +70,8 @@ pub fn verify_folder(dir: &Path, json: bool) -> anyhow::Result<()> {
     } else {
         let mut text = String::new();
         if let (Some(origin), Some(fingerprint)) = (&report.origin, &report.fingerprint) {
-            text.push_str(&format!("publisher {origin}, pinned {fingerprint}\n"));
+            let keyset = report.keyset.map_or_else(String::new, |n| format!(", key set {n}"));
+            text.push_str(&format!("publisher {origin}{keyset}, pinned {fingerprint}\n"));
         }
         for list in &report.lists {
             let state = if list.problems.is_empty() { "genuine" } else { "NOT genuine" };

@@ -1,6 +1,7 @@
 //! The one integration binary.
 mod canonical;
 mod cli;
+mod cli_follow;
 mod config;
 mod docs;
 mod feed;
@@ -22,7 +23,6 @@ mod readme;
 mod shared_data;
 mod signed;
 mod store;
-mod subscribe;
 mod support;
 mod trust;
 mod vectors;

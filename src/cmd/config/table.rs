@@ -189,9 +189,9 @@ settings! {
         output: Text(any) = "";
         /// Command to run after a list was written: program and arguments. No shell is involved. Empty: none.
         reload: Texts(any) = [];
-        /// Let the publisher push changes. false: ask every `interval` seconds.
+        /// Let the publisher push changes. false: only ask now and then.
         push: Bool = true;
-        /// Seconds between two questions when nothing is pushed; each pause is drawn between half of it and all of it.
+        /// Seconds between two questions when nothing is pushed and the publisher does not say how long to wait.
         interval: Integer(1, 604_800) = 300;
     }
 

@@ -82,7 +82,7 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
         .build()
         .context("starting the runtime")?;
     let _inside = runtime.enter();
-    let parts = open(&loaded, &settings, settings.serve.shipped_lists)?;
+    let parts = open(&loaded, &settings)?;
     let result = runtime.block_on(daemon(parts, listener, &loaded, &settings));
     runtime.shutdown_timeout(Duration::from_secs(settings.serve.drain_seconds));
     result
@@ -99,18 +99,38 @@ fn listen(address: &str) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Opens a data folder that no daemon has and checks it.
+/// Opens a data folder that no daemon has, and checks it. What a crash left is mended; nothing else is changed: the
+/// publisher gets a key that no key set names, so it cannot sign, and no key needs to be there.
 pub fn check(loaded: &Loaded) -> anyhow::Result<CheckReport> {
-    Ok(open(loaded, &loaded.config(), false)?.publisher.check())
+    let settings = loaded.config();
+    let data = PathBuf::from(&settings.serve.data);
+    let (store, recovery) = open_store(&data)?;
+    let found = store.check()?;
+    let mut report = CheckReport { verified: found.verified, problems: found.problems };
+    if let Some(torn) = &recovery.torn {
+        report.verified.push(format!("the last write to the journal was torn and has been cut off ({torn:?})"));
+    }
+    let origin = origin(loaded, &settings, store.keysets()?.last().map(|(_, note)| note.as_str()))?;
+    let catalog = Arc::new(Catalog::default());
+    let hub = Hub::new(catalog.clone(), store.artefacts().clone(), HubOptions::default());
+    let nobody = SecretKey::generate("check")?;
+    let more = publisher(&store, catalog, &settings, origin, nobody, Arc::new(SystemClock), hub)?.check();
+    report.verified.extend(more.verified);
+    report.problems.extend(more.problems);
+    Ok(report)
 }
 
-/// Opens store, keys and publisher; takes in what ships if asked to.
-fn open(loaded: &Loaded, settings: &Config, shipped: bool) -> anyhow::Result<Parts> {
-    let data = PathBuf::from(&settings.serve.data);
-    let (store, recovery) = Store::open(&data, StoreOptions::default(), Arc::new(RealDisk), &mut progress())
+fn open_store(data: &Path) -> anyhow::Result<(Arc<Store>, Recovery)> {
+    let (store, recovery) = Store::open(data, StoreOptions::default(), Arc::new(RealDisk), &mut progress())
         .with_context(|| format!("opening the data folder {}", data.display()))?;
+    Ok((Arc::new(store), recovery))
+}
+
+/// Opens store, keys and publisher; takes in what ships.
+fn open(loaded: &Loaded, settings: &Config) -> anyhow::Result<Parts> {
+    let data = PathBuf::from(&settings.serve.data);
+    let (store, recovery) = open_store(&data)?;
     say(&recovery);
-    let store = Arc::new(store);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let keysets = store.keysets()?;
     let origin = origin(loaded, settings, keysets.last().map(|(_, note)| note.as_str()))?;
@@ -127,7 +147,7 @@ fn open(loaded: &Loaded, settings: &Config, shipped: bool) -> anyhow::Result<Par
         // Crash before: the next start finds the same note and puts it in force.
         publisher.activate_keyset(&note).context("putting the first key set in force")?;
     }
-    if shipped {
+    if settings.serve.shipped_lists {
         shipped::take_in(&publisher, |id| matches!(store.list(id), Ok(Some(_))))?;
     }
     Ok(Parts { publisher: Arc::new(publisher), store, hub, clock, token })
@@ -267,7 +287,7 @@ fn say(recovery: &Recovery) {
         IndexRecovery::Rebuilt { reason, aside } => tracing::info!(reason, ?aside, "the index has been made anew from the journal"),
     }
     if recovery.swept > 0 {
-        tracing::info!(files = recovery.swept, "unfinished files that nothing names have been removed");
+        tracing::info!(files = recovery.swept, "files that nothing names any more have been removed");
     }
     for (name, list) in &recovery.missing {
         tracing::error!(?name, %list, "a file that the journal names is missing; run bwld check, then bwld restore");

@@ -31,9 +31,14 @@ pub(super) async fn keyset(State(shared): State<Shared>, body: Body) -> Result<J
     Ok(Json(Activated { keyset }))
 }
 
-/// `POST /v1/admin/check`
+/// `POST /v1/admin/check`: the store against its journal, then what is published against what was signed.
 pub(super) async fn check(State(shared): State<Shared>) -> Result<Json<CheckReport>, Problem> {
-    Ok(Json(with_publisher(&shared, |publisher| Ok(publisher.check())).await?))
+    let store = admin(&shared)?.store;
+    let found = blocking(move || store.check()).await?.map_err(|e| refused(&shared.app.readiness, &PublishError::Store(e)))?;
+    let mut report = with_publisher(&shared, |publisher| Ok(publisher.check())).await?;
+    report.verified.splice(0..0, found.verified);
+    report.problems.splice(0..0, found.problems);
+    Ok(Json(report))
 }
 
 /// Where to back up to.
