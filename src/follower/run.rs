@@ -92,10 +92,10 @@ fn check(options: &FollowerOptions) -> Result<(), FollowError> {
         if !names.insert(&choice.id) {
             return wrong(format!("list {} is named twice", choice.id));
         }
-        if let Some(path) = &choice.output {
-            if path.file_name().is_none() || !outputs.insert(path) {
-                return wrong(format!("{} cannot be the output of list {}; name a file of its own", path.display(), choice.id));
-            }
+        if let Some(path) = &choice.output
+            && (path.file_name().is_none() || !outputs.insert(path))
+        {
+            return wrong(format!("{} cannot be the output of list {}; name a file of its own", path.display(), choice.id));
         }
     }
     if options.reload.as_ref().is_some_and(Vec::is_empty) {

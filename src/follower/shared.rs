@@ -92,9 +92,9 @@ const RECENT: usize = 16;
 impl Heads {
     /// The head of this serial, and the delta to it that came along; the newest head if that one is no longer there.
     pub fn of(&self, serial: u64) -> Option<(Arc<VerifiedHead>, Option<Inline>)> {
-        let of_serial = self.recent.iter().filter(|(head, _)| head.head().serial.get() == serial);
-        let with_delta = of_serial.clone().rev().find(|(_, inline)| inline.is_some());
-        let head = of_serial.last().or(self.recent.back())?;
+        let mut newest_first = self.recent.iter().rev().filter(|(head, _)| head.head().serial.get() == serial);
+        let with_delta = newest_first.clone().find(|(_, inline)| inline.is_some());
+        let head = newest_first.next().or(self.recent.back())?;
         Some((head.0.clone(), with_delta.and_then(|(_, inline)| inline.clone())))
     }
 }

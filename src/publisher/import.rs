@@ -135,7 +135,8 @@ impl Publisher {
         let mut sorted = sorter.finish()?;
         let mut state = slot.lock();
         state.in_service()?;
-        let write = !options.dry_run && !(options.strict && summary.issues_total > 0);
+        let refused = options.strict && summary.issues_total > 0;
+        let write = !options.dry_run && !refused;
         let (found, staged) = self.merge(&state, &mut sorted, options.mode, write)?;
         let staged = staged.filter(|_| !(options.strict && found.refused_total > 0));
         self.finish_import(&mut state, summary, found, staged, sorted.duplicates(), options.mode, by)

@@ -472,12 +472,10 @@ impl ListPlan {
             Round::Open
         } else if self.answered && self.current() && !self.output.open() {
             Round::Done
-        } else if self.job_backoff.failures() > 0 || self.output.failed() {
-            Round::Failed
-        } else if self.job.is_none() && self.ask_backoff.failures() as usize >= mirrors {
-            Round::Failed
         } else {
-            Round::Open
+            let asked_all = self.job.is_none() && self.ask_backoff.failures() as usize >= mirrors;
+            let failed = self.job_backoff.failures() > 0 || self.output.failed() || asked_all;
+            if failed { Round::Failed } else { Round::Open }
         }
     }
 }
