@@ -6,6 +6,7 @@
 use std::io::BufReader;
 
 use bwld::{
+    follower::{MAX_EVENT, SseFrame, SseParser, Status, decode_head_event},
     formats::{self, Format, Item, ReadError, ReadOptions, Wildcards},
     list::{
         Change, ChangeSet, Digest, Entry, Kind, ListId, Origin, Rule, Serial, Timestamp, canonical_cidr, canonical_domain, canonical_url,
@@ -19,7 +20,7 @@ use bwld::{
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of the files in `fuzz_targets/`.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("canonical", canonical),
     ("entry", entry),
     ("names", names),
@@ -33,6 +34,8 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("compose", compose),
     ("trust", trust),
     ("journal", journal),
+    ("stream", stream),
+    ("status", status),
 ];
 
 /// Canonical form is reached in one step, is ASCII, and a rule that exists reads back.
@@ -250,5 +253,34 @@ pub fn journal(bytes: &[u8]) {
     if let Ok(record) = Record::decode(bytes) {
         assert_eq!(Record::decode(&record.encode()).as_ref(), Ok(&record));
         record.artefacts();
+    }
+}
+
+/// An event stream gives the same frames wherever it is cut, holds no more than it may, and an event is a head or an error.
+pub fn stream(bytes: &[u8]) {
+    let read = |chunks: &[&[u8]]| {
+        let (mut parser, mut frames) = (SseParser::default(), Vec::new());
+        let ended = chunks.iter().try_for_each(|chunk| parser.push(chunk, |frame| frames.push(frame)));
+        ended.map(|()| frames)
+    };
+    let whole = read(&[bytes]);
+    let (one, two) = bytes.split_at(bytes.len() / 3);
+    assert_eq!(read(&[one, two]), whole);
+    for frame in whole.into_iter().flatten() {
+        if let SseFrame::Event(event) = frame {
+            assert!(event.data.len() + event.event.len() <= MAX_EVENT);
+            let _ = decode_head_event(&event.data);
+        }
+    }
+    if let Ok(text) = str::from_utf8(bytes) {
+        let _ = decode_head_event(text);
+    }
+}
+
+/// A status that reads prints what reads the same.
+pub fn status(bytes: &[u8]) {
+    if let Ok(status) = serde_json::from_slice::<Status>(bytes) {
+        let again = serde_json::to_vec(&status).expect("a status can be written");
+        assert_eq!(serde_json::from_slice::<Status>(&again).expect("and read"), status);
     }
 }

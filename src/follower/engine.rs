@@ -34,6 +34,8 @@ pub(super) struct Engine {
     /// When to write the status, if it has changed.
     status_due: Option<Instant>,
     status_next: Instant,
+    /// How often stock was taken.
+    stocks: u64,
 }
 
 impl Engine {
@@ -51,6 +53,7 @@ impl Engine {
             stream_number: 0,
             status_due: Some(now),
             status_next: now,
+            stocks: 0,
         }
     }
 
@@ -69,12 +72,17 @@ impl Engine {
                 }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
                 () = sleep_until(wake) => self.handle(Event::Timer),
-                () = sleep_until(self.status_due.unwrap_or(wake)), if self.status_due.is_some() => self.write_status(),
+                () = sleep_until(self.status_due.unwrap_or(wake)), if self.status_due.is_some() => {
+                    let write = self.stock();
+                    // Not waited for: heads go on meanwhile.
+                    let _ = tokio::task::spawn_blocking(write);
+                }
             }
         }
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
-        self.write_status();
+        let write = self.stock();
+        let _ = tokio::task::spawn_blocking(write).await;
     }
 
     /// By list, whether its round ended well.
@@ -170,18 +178,27 @@ impl Engine {
         }
     }
 
-    /// Writes the status. It is small, and written without waiting for the disk beyond its own rename.
-    fn write_status(&mut self) {
+    /// Takes stock for the status, and says what to do to write it.
+    fn stock(&mut self) -> impl FnOnce() + Send + 'static {
         self.status_due = None;
         self.status_next = Instant::now() + STATUS_EVERY;
         let mode = self.plan.mode();
         let status = status::take_stock(&self.shared, |list| (self.plan.mirror(list), mode));
-        let path = status::path_in(&self.shared.dir);
-        let written = serde_json::to_vec_pretty(&status)
-            .map_err(|e| FollowError::Unexpected(e.to_string()))
-            .and_then(|text| Ok(write_file_atomic(&*self.shared.disk, &path, &text)?));
-        if let Err(error) = written {
-            tracing::warn!("could not write the status: {error}");
+        self.stocks += 1;
+        let (shared, number) = (self.shared.clone(), self.stocks);
+        move || {
+            // One at a time, so that an older one never comes last.
+            let mut newest = lock(&shared.status_written);
+            if *newest > number {
+                return;
+            }
+            *newest = number;
+            let written = serde_json::to_vec_pretty(&status)
+                .map_err(|e| FollowError::Unexpected(e.to_string()))
+                .and_then(|text| Ok(write_file_atomic(&*shared.disk, &status::path_in(&shared.dir), &text)?));
+            if let Err(error) = written {
+                tracing::warn!("could not write the status: {error}");
+            }
         }
     }
 }

@@ -136,6 +136,8 @@ pub(super) fn accept_if_newer(state: &mut ListState, head: &VerifiedHead) -> Res
 async fn apply(shared: &Arc<Shared>, list: usize, head: &Arc<VerifiedHead>, delta: Arc<[u8]>) -> Result<bool, FollowError> {
     let head = head.clone();
     let applied = on_state(shared, list, move |_, state| match state.apply(&head, &delta) {
+        // It was there before: a step that was reported as failed had been done.
+        Err(_) if state.serial() == Some(head.head().serial) && state.root() == Some(head.head().root) => Ok(()),
         // Perhaps only the bucket file is damaged: then it can be made anew here, and the delta fits.
         Err(FollowError::Damaged { .. }) => state.mend().and_then(|()| state.apply(&head, &delta)),
         other => other,
@@ -150,6 +152,9 @@ async fn delta(shared: &Arc<Shared>, list: usize, head: &Arc<VerifiedHead>, mirr
         return Err(FollowError::Unexpected("a delta was asked for before any content".into()));
     };
     let h = head.head();
+    if from == h.serial {
+        return apply(shared, list, head, [].into()).await;
+    }
     let zstd = shared.client.delta(mirror, id, from.get(), h.serial.get(), at_most, delta_limit(h)).await?;
     apply(shared, list, head, zstd.into()).await
 }

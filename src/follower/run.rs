@@ -178,6 +178,7 @@ impl Follower {
             keys_checked: Mutex::new(checked),
             lists,
             reload: Mutex::new(ReloadNotes::default()),
+            status_written: Mutex::new(0),
         };
         Ok(Follower { shared: Arc::new(shared), starts, keys_due })
     }

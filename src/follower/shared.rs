@@ -124,6 +124,8 @@ pub(super) struct Shared {
     pub keys_checked: Mutex<Option<Timestamp>>,
     pub lists: Vec<FollowedList>,
     pub reload: Mutex<ReloadNotes>,
+    /// Number of the status on disk.
+    pub status_written: Mutex<u64>,
 }
 
 /// How the last reload went.

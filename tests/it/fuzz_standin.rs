@@ -47,6 +47,11 @@ fn seeds() -> Vec<Vec<u8>> {
         seeds.push(record.into());
         seeds.push(bwld::store::encode_frame(&bwld::list::Digest([7; 32]), record.as_bytes()).0);
     }
+    seeds.push(b"event: head\nid: a:2\ndata: {\"list\":\"a\",\"head\":\"h\",\"delta\":{\"from\":1,\"to\":2,\"zstd\":\"AAEC\"}}\n\n: x\r\n\r\nretry: 5\n\n".to_vec());
+    seeds.push(
+        br#"{"origin":"a","keyset":1,"keys_checked":null,"written":"2026-11-24T01:00:00Z","received":1,"reloaded":null,"reload_error":null,"lists":[]}"#
+            .to_vec(),
+    );
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/protocol")];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(folder) else { continue };

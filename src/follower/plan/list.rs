@@ -3,63 +3,48 @@
 use std::time::Duration;
 
 use super::keys::Keys;
+use super::ladder::{Job, Rung};
 use super::link::Link;
 use super::output::{Output, Reload};
-use super::{Action, Backoff, Ctx, Event, HeadFacts, JobEnd, ListStart, Mode, Moment, Refused, Round, Timings, Via, Written};
-
-/// What to try next for the content. Each failure goes one down; after the last, another address.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Rung {
-    Delta,
-    Measure,
-    Repair,
-    Snapshot,
-}
-
-/// What is under way for the content.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Job {
-    Inline,
-    Rung(Rung),
-}
+use super::{Action, Backoff, Ctx, Event, HeadFacts, ListStart, Mode, Moment, Refused, Round, Timings, Via, Written};
 
 #[derive(Clone, Debug)]
 pub(super) struct ListPlan {
-    have: Option<u64>,
-    whole: bool,
+    pub(super) have: Option<u64>,
+    pub(super) whole: bool,
     /// The newest verified head's serial.
-    want: Option<u64>,
-    snapshot_size: u64,
-    inline_from: Option<u64>,
-    fresh_until: Moment,
-    said_stale: bool,
-    needs_keys: bool,
+    pub(super) want: Option<u64>,
+    pub(super) snapshot_size: u64,
+    pub(super) inline_from: Option<u64>,
+    pub(super) fresh_until: Moment,
+    pub(super) said_stale: bool,
+    pub(super) needs_keys: bool,
 
     /// When the question under way was asked, and whether as a long poll.
-    asked: Option<(Moment, bool)>,
-    next_ask: Moment,
-    ask_backoff: Backoff,
-    ask_at: usize,
-    answered: bool,
+    pub(super) asked: Option<(Moment, bool)>,
+    pub(super) next_ask: Moment,
+    pub(super) ask_backoff: Backoff,
+    pub(super) ask_at: usize,
+    pub(super) answered: bool,
 
-    job: Option<Job>,
-    rung: Rung,
-    job_at: usize,
+    pub(super) job: Option<Job>,
+    pub(super) rung: Rung,
+    pub(super) job_at: usize,
     /// Addresses that failed in this round.
-    tried: usize,
-    job_backoff: Backoff,
-    job_wait: Moment,
+    pub(super) tried: usize,
+    pub(super) job_backoff: Backoff,
+    pub(super) job_wait: Moment,
     /// What the delta would cost, and what the snapshot would, once asked.
     /// Which of the two ways besides the delta have failed at this address.
-    repair_failed: bool,
-    snapshot_failed: bool,
-    delta_cost: Option<u64>,
-    snapshot_cost: Option<u64>,
+    pub(super) repair_failed: bool,
+    pub(super) snapshot_failed: bool,
+    pub(super) delta_cost: Option<u64>,
+    pub(super) snapshot_cost: Option<u64>,
 
-    fold_due: bool,
-    folding: bool,
-    fold_backoff: Backoff,
-    fold_wait: Moment,
+    pub(super) fold_due: bool,
+    pub(super) folding: bool,
+    pub(super) fold_backoff: Backoff,
+    pub(super) fold_wait: Moment,
 
     pub(super) output: Output,
 }
@@ -134,8 +119,6 @@ impl ListPlan {
             Event::Timer | Event::PushOpened | Event::PushHeard | Event::PushLost { .. } | Event::Keys(_) | Event::Reloaded => {}
         }
     }
-
-    // --- heads ---------------------------------------------------------------------------------------------------
 
     fn head(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, mirror: usize, via: Via, facts: HeadFacts) {
         let newer = self.want.is_none_or(|want| facts.serial > want) && self.have.is_none_or(|have| facts.serial >= have);
@@ -214,8 +197,6 @@ impl ListPlan {
         self.said_stale = stale;
     }
 
-    // --- asking --------------------------------------------------------------------------------------------------
-
     /// Asks at `at` at the latest.
     pub(super) fn ask_by(&mut self, at: Moment) {
         self.next_ask = self.next_ask.min(at);
@@ -284,153 +265,6 @@ impl ListPlan {
         }
     }
 
-    // --- content -------------------------------------------------------------------------------------------------
-
-    /// Later than wanted happens for a moment: when a job took a head that the plan has yet to be told of.
-    fn current(&self) -> bool {
-        self.whole && self.have.is_some() && self.want.is_some() && self.have >= self.want
-    }
-
-    fn start_over(&mut self) {
-        self.rung = Rung::Delta;
-        self.repair_failed = false;
-        self.snapshot_failed = false;
-        self.delta_cost = None;
-        self.snapshot_cost = None;
-    }
-
-    /// Compressed octets a delta may cost before it is weighed against the snapshot. Lists compress to a fifth or so;
-    /// what is below an eighth of the uncompressed snapshot is certainly the cheaper way, and need not be weighed.
-    fn allowance(&self) -> u64 {
-        self.snapshot_cost.unwrap_or_else(|| (self.snapshot_size / 8).max(4_096))
-    }
-
-    fn begin_job(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize) {
-        let Some(to) = self.want else { return };
-        if self.job.is_some() || self.current() {
-            return;
-        }
-        let behind = self.have.filter(|have| self.whole && *have < to);
-        if self.rung == Rung::Delta && behind.is_some() && behind == self.inline_from {
-            self.job = Some(Job::Inline);
-            ctx.out.push(Action::ApplyInline { list, to });
-            return;
-        }
-        if ctx.now < self.job_wait {
-            return;
-        }
-        let mirror = match link.pick(ctx, self.job_at) {
-            Ok(mirror) => mirror,
-            Err(later) => {
-                self.job_wait = later;
-                return;
-            }
-        };
-        self.job_at = mirror;
-        if behind.is_none() && matches!(self.rung, Rung::Delta | Rung::Measure) {
-            self.rung = if self.have.is_some() { Rung::Repair } else { Rung::Snapshot };
-        }
-        self.job = Some(Job::Rung(self.rung));
-        ctx.out.push(match (self.rung, behind) {
-            (Rung::Delta, Some(from)) => Action::FetchDelta { list, mirror, from, to, at_most: self.allowance() },
-            (Rung::Measure, _) => Action::MeasureSnapshot { list, mirror, to },
-            (Rung::Repair, _) => Action::Repair { list, mirror, to },
-            (Rung::Snapshot | Rung::Delta, _) => Action::FetchSnapshot { list, mirror, to },
-        });
-    }
-
-    fn job_ended(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, end: JobEnd) {
-        let Some(job) = self.job.take() else { return };
-        // These two ends say something of one kind of job only; of any other, that what came was not what was due.
-        let end = match (end, job) {
-            (JobEnd::TooBig(_), Job::Rung(Rung::Delta)) | (JobEnd::SnapshotSize(_), Job::Rung(Rung::Measure)) => end,
-            (JobEnd::TooBig(_) | JobEnd::SnapshotSize(_), _) => JobEnd::Wrong,
-            _ => end,
-        };
-        match end {
-            JobEnd::Applied { serial, fold } => self.applied(serial, fold),
-            JobEnd::TooBig(cost) if self.snapshot_cost.is_none() => {
-                self.delta_cost = cost;
-                self.rung = Rung::Measure;
-            }
-            JobEnd::TooBig(_) => self.rung = if self.snapshot_failed { Rung::Repair } else { Rung::Snapshot },
-            JobEnd::SnapshotSize(size) => {
-                self.snapshot_cost = size;
-                let cheaper = size.is_some_and(|size| self.delta_cost.is_none_or(|delta| delta < size));
-                self.rung = if cheaper { Rung::Delta } else { Rung::Snapshot };
-            }
-            JobEnd::Gone | JobEnd::Wrong | JobEnd::Damaged => {
-                if end == JobEnd::Damaged {
-                    self.whole = false;
-                }
-                self.down(ctx, job, end);
-            }
-            JobEnd::Transport { wait } => {
-                if let Some(wait) = wait {
-                    link.hush(ctx, self.job_at, wait);
-                }
-                self.next_mirror(ctx);
-            }
-            JobEnd::Local => {
-                self.start_over();
-                // Not the delta that came along: it would be tried again at once.
-                self.inline_from = None;
-                self.job_wait = ctx.now + self.job_backoff.fail(ctx.jitter);
-            }
-        }
-    }
-
-    fn applied(&mut self, serial: u64, fold: bool) {
-        if self.have.is_some_and(|have| serial < have) {
-            return;
-        }
-        self.have = Some(serial);
-        self.whole = true;
-        self.job_backoff.reset();
-        self.tried = 0;
-        self.start_over();
-        self.fold_due |= fold;
-        self.output.need();
-    }
-
-    /// One rung down.
-    fn down(&mut self, ctx: &mut Ctx<'_>, job: Job, end: JobEnd) {
-        match job {
-            Job::Inline => {
-                self.inline_from = None;
-                self.rung = if end == JobEnd::Damaged { Rung::Repair } else { Rung::Delta };
-            }
-            Job::Rung(Rung::Delta) => self.rung = if end == JobEnd::Gone { Rung::Snapshot } else { Rung::Repair },
-            Job::Rung(Rung::Measure) => self.rung = Rung::Snapshot,
-            Job::Rung(Rung::Repair) => {
-                self.repair_failed = true;
-                self.rung = Rung::Snapshot;
-            }
-            Job::Rung(Rung::Snapshot) => {
-                self.snapshot_failed = true;
-                self.rung = Rung::Repair;
-            }
-        }
-        // Nothing to repair, or both tried: this address is of no use now. Perhaps it has gone on to a newer version.
-        if self.snapshot_failed && (self.repair_failed || self.have.is_none()) {
-            self.ask_by(ctx.now);
-            self.start_over();
-            self.next_mirror(ctx);
-        }
-    }
-
-    fn next_mirror(&mut self, ctx: &mut Ctx<'_>) {
-        self.job_at = (self.job_at + 1) % ctx.mirrors;
-        self.tried += 1;
-        if self.tried >= ctx.mirrors {
-            self.tried = 0;
-            self.start_over();
-            self.job_wait = ctx.now + self.job_backoff.fail(ctx.jitter);
-        }
-    }
-
-    // --- together ------------------------------------------------------------------------------------------------
-
     pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize, keys_known: bool) {
         if keys_known {
             self.begin_ask(ctx, link, list);
@@ -468,14 +302,15 @@ impl ListPlan {
 
     pub(super) fn round(&self, mirrors: usize) -> Round {
         let folding = self.folding || (self.fold_due && self.fold_backoff.failures() == 0);
+        let nobody_answers = self.ask_backoff.failures() as usize >= mirrors;
         if self.output.writing() || (folding && self.whole) {
             Round::Open
         } else if self.answered && self.current() && !self.output.open() {
             Round::Done
+        } else if self.job_backoff.failures() > 0 || self.output.failed() || (self.job.is_none() && nobody_answers) {
+            Round::Failed
         } else {
-            let asked_all = self.job.is_none() && self.ask_backoff.failures() as usize >= mirrors;
-            let failed = self.job_backoff.failures() > 0 || self.output.failed() || asked_all;
-            if failed { Round::Failed } else { Round::Open }
+            Round::Open
         }
     }
 }

@@ -9,8 +9,11 @@
 //!
 //! It verifies nothing itself (the caller does, by `trust`) and does not know what a list contains.
 
+mod action;
 mod backoff;
+mod event;
 mod keys;
+mod ladder;
 mod link;
 mod list;
 mod output;
@@ -19,7 +22,9 @@ mod tests;
 
 use std::time::Duration;
 
+pub use action::Action;
 pub use backoff::{Backoff, Jitter};
+pub use event::{Event, HeadFacts, JobEnd, Refused, Via, Written};
 
 use keys::Keys;
 use link::Link;
@@ -115,256 +120,6 @@ pub struct PlanOptions {
     pub timings: Timings,
     /// Seed of the jitter.
     pub seed: u64,
-}
-
-/// How a head arrived.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Via {
-    /// By the event stream.
-    Push,
-    /// As an answer to [`Action::Ask`].
-    Answer {
-        /// How long the answer may be taken as current, if it said so.
-        max_age: Option<Duration>,
-    },
-}
-
-/// What the plan must know of a head that passed every check.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HeadFacts {
-    /// Its serial.
-    pub serial: u64,
-    /// Uncompressed size of the snapshot it names.
-    pub snapshot_size: u64,
-    /// Until it is stale; zero: it is.
-    pub fresh_for: Duration,
-    /// A delta came with it, from this serial.
-    pub inline_from: Option<u64>,
-}
-
-/// Why a head was refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refused {
-    /// It names a key set that must be fetched first.
-    NeedsKeys,
-    /// Anything else: the address serves what is wrong, older, or of somebody else.
-    Wrong,
-}
-
-/// How a job for a list's content ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum JobEnd {
-    /// The content is now that of `serial`, verified and durable.
-    Applied {
-        /// The version.
-        serial: u64,
-        /// The log has outgrown the base.
-        fold: bool,
-    },
-    /// The delta would cost more than was allowed; its size if known.
-    TooBig(Option<u64>),
-    /// Size of the compressed snapshot, if the address said.
-    SnapshotSize(Option<u64>),
-    /// The address does not keep it (any longer).
-    Gone,
-    /// What came was not what the head says.
-    Wrong,
-    /// The address could not be reached, or was too slow.
-    Transport {
-        /// It asked to be left alone this long.
-        wait: Option<Duration>,
-    },
-    /// This machine could not: disk full, file unreadable. Another address would not help.
-    Local,
-    /// The files of this list turned out to be damaged.
-    Damaged,
-}
-
-/// How an output was written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Written {
-    /// It was what it is to be: nothing was written.
-    Unchanged,
-    /// Replaced.
-    Changed,
-    /// Not possible now.
-    Failed,
-    /// Not possible, because the list's own files are damaged and must be repaired first.
-    Damaged,
-}
-
-/// What happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// The moment [`Plan::wake`] named has come (or any other).
-    Timer,
-    /// The stream was accepted.
-    PushOpened,
-    /// Something came over the stream, be it a comment.
-    PushHeard,
-    /// The stream could not be opened, or ended.
-    PushLost {
-        /// The publisher said when to come back.
-        wait: Option<Duration>,
-    },
-    /// A head was verified.
-    Head {
-        /// Of which list.
-        list: usize,
-        /// From which address.
-        mirror: usize,
-        /// How it came.
-        via: Via,
-        /// What it says.
-        facts: HeadFacts,
-    },
-    /// A head was refused.
-    HeadRefused {
-        /// Of which list.
-        list: usize,
-        /// From which address.
-        mirror: usize,
-        /// Whether it came by the stream.
-        push: bool,
-        /// Why.
-        why: Refused,
-    },
-    /// The answer to [`Action::Ask`]: nothing new.
-    Same {
-        /// Of which list.
-        list: usize,
-        /// How long the answer may be taken as current.
-        max_age: Option<Duration>,
-    },
-    /// [`Action::Ask`] failed.
-    AskFailed {
-        /// Of which list.
-        list: usize,
-        /// From which address.
-        mirror: usize,
-        /// It asked to be left alone this long.
-        wait: Option<Duration>,
-    },
-    /// [`Action::FetchKeys`] ended: `Some(true)` there is a newer key set in force, `Some(false)` there is none, `None` failed.
-    Keys(Option<bool>),
-    /// A job ended.
-    Job {
-        /// Of which list.
-        list: usize,
-        /// How.
-        end: JobEnd,
-    },
-    /// [`Action::Fold`] ended.
-    Folded {
-        /// Of which list.
-        list: usize,
-        /// Whether it worked.
-        ok: bool,
-    },
-    /// [`Action::WriteOutput`] ended.
-    Written {
-        /// Of which list.
-        list: usize,
-        /// How.
-        how: Written,
-    },
-    /// [`Action::Reload`] ended, well or not.
-    Reloaded,
-}
-
-/// What to do. Every action but [`Action::ClosePush`], [`Action::SayStale`] and [`Action::SayFresh`] is answered by exactly one event.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Action {
-    /// Open the event stream. Answered by `PushOpened` or `PushLost`, and at its end by `PushLost`.
-    OpenPush {
-        /// At which address.
-        mirror: usize,
-    },
-    /// Close it; no `PushLost` follows.
-    ClosePush,
-    /// Ask for the newest head.
-    Ask {
-        /// Of which list.
-        list: usize,
-        /// Which address.
-        mirror: usize,
-        /// As a long poll.
-        wait: bool,
-    },
-    /// Fetch key sets newer than the newest known.
-    FetchKeys {
-        /// From which address.
-        mirror: usize,
-    },
-    /// Apply the delta that came with the newest verified head.
-    ApplyInline {
-        /// Of which list.
-        list: usize,
-        /// To this serial.
-        to: u64,
-    },
-    /// Fetch a delta and apply it.
-    FetchDelta {
-        /// Of which list.
-        list: usize,
-        /// From which address.
-        mirror: usize,
-        /// From this serial.
-        from: u64,
-        /// To this one.
-        to: u64,
-        /// Octets it may cost on the wire; more is [`JobEnd::TooBig`].
-        at_most: u64,
-    },
-    /// Ask how large the compressed snapshot is.
-    MeasureSnapshot {
-        /// Of which list.
-        list: usize,
-        /// Which address.
-        mirror: usize,
-        /// The version of the head that names it.
-        to: u64,
-    },
-    /// Fetch the snapshot (and the delta from there) and take it.
-    FetchSnapshot {
-        /// Of which list.
-        list: usize,
-        /// From which address.
-        mirror: usize,
-        /// To this serial.
-        to: u64,
-    },
-    /// Fetch the bucket digests and the buckets that differ.
-    Repair {
-        /// Of which list.
-        list: usize,
-        /// From which address.
-        mirror: usize,
-        /// To this serial.
-        to: u64,
-    },
-    /// Fold the log into a new base.
-    Fold {
-        /// Of which list.
-        list: usize,
-    },
-    /// Write the output file.
-    WriteOutput {
-        /// Of which list.
-        list: usize,
-    },
-    /// Run the reload command.
-    Reload,
-    /// Say that the list is stale from now on.
-    SayStale {
-        /// Which list.
-        list: usize,
-    },
-    /// Say that it is no longer stale.
-    SayFresh {
-        /// Which list.
-        list: usize,
-    },
 }
 
 /// How one round stands for a list, for a follower that makes one round and exits.

@@ -22,18 +22,19 @@ mod generation;
 mod load;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::list::{ListId, Serial};
-use crate::store::{Content, Disk, Journal, JournalOptions, OwnSnapshot, SortedLines, Sorter, create_folder, write_file_atomic};
+use crate::store::{Content, Disk, Journal, JournalOptions, Sorter, create_folder, write_file_atomic};
 use crate::trust::{Accepted, VerifiedHead};
-use crate::wire::{Delta, Head, Root, SnapshotHeader, ZstdReader, bucket_digest, decompress};
+use crate::wire::{Delta, Head, Root, bucket_digest, decompress};
 
 use super::FollowError;
 
@@ -42,13 +43,13 @@ pub use generation::{BaseMeta, NewBase};
 pub(super) use generation::{buckets_in, from_download, from_lines, log_in, numbers_in, read_meta, snapshot_in};
 pub use load::Found;
 pub(super) use load::head_of;
+use view::{SORT_MEMORY, from_sorter, header_of, push_lines, rebase};
+pub use view::{View, fold};
 
 /// Largest delta that goes into the log, compressed; a larger one makes a new base.
 const MAX_LOGGED: usize = 8 << 20;
 /// The log is folded when it is larger than this and than a quarter of the base.
 const LEAST_FOLD: u64 = 256 << 10;
-/// Memory for sorting when a base must be made from buckets.
-const SORT_MEMORY: usize = 32 << 20;
 
 /// The least delta limit of the protocol, uncompressed (section 11).
 pub const LEAST_DELTA_LIMIT: u64 = 65_536;
@@ -82,21 +83,6 @@ struct Current {
     logged: u64,
     /// Frames appended since a fold began.
     since_fold: Option<Vec<Vec<u8>>>,
-}
-
-/// What may be read while the list goes on: content of one version.
-#[derive(Debug)]
-pub struct View {
-    /// The content.
-    pub content: Content,
-    /// Its version.
-    pub serial: Serial,
-    /// Its base.
-    pub meta: BaseMeta,
-    /// A signed head of this version.
-    pub head: Option<Head>,
-    snapshot: PathBuf,
-    file: io::Result<File>,
 }
 
 /// One list on disk.
@@ -284,11 +270,22 @@ impl ListState {
         drop(log);
         let folder = self.dir.join(generation::name(number));
         self.disk.sync_dir(&base.folder).map_err(FollowError::io("fsync folder", &base.folder))?;
-        self.disk.rename(&base.folder, &folder).map_err(FollowError::io("rename to", &folder))?;
-        base.kept = true;
-        self.disk.sync_dir(&self.dir).map_err(FollowError::io("fsync folder", &self.dir))?;
-        // A crash here leaves two generations; the next start takes this one.
-        let (journal, _) = Journal::open(&log_in(&folder), self.disk.clone(), JournalOptions::new(KIND), &mut |_| Ok(()))?;
+        let switched = (|| -> Result<Journal, FollowError> {
+            self.disk.rename(&base.folder, &folder).map_err(FollowError::io("rename to", &folder))?;
+            base.kept = true;
+            self.disk.sync_dir(&self.dir).map_err(FollowError::io("fsync folder", &self.dir))?;
+            // A crash here leaves two generations; the next start takes this one.
+            Ok(Journal::open(&log_in(&folder), self.disk.clone(), JournalOptions::new(KIND), &mut |_| Ok(()))?.0)
+        })();
+        let journal = match switched {
+            Ok(journal) => journal,
+            Err(error) => {
+                // Whether the new generation is there is not known from here, and what a start would take must be what is written
+                // to from now on: do as a start does.
+                self.load()?;
+                return Err(error);
+            }
+        };
         let meta = base.meta.clone();
         let old = self.current.replace(Current { folder, number, meta, content, serial, head, journal, logged, since_fold: None });
         if let Some(old) = old {
@@ -411,97 +408,6 @@ impl Current {
         let snapshot = snapshot_in(&self.folder);
         View { content: content.clone(), serial: self.serial, meta: self.meta.clone(), head: None, file: File::open(&snapshot), snapshot }
     }
-}
-
-impl View {
-    /// The same view, to be read on its own.
-    pub fn clone_for_reading(&self) -> View {
-        View {
-            content: self.content.clone(),
-            serial: self.serial,
-            meta: self.meta.clone(),
-            head: self.head.clone(),
-            file: File::open(&self.snapshot),
-            snapshot: self.snapshot.clone(),
-        }
-    }
-
-    /// Hands every entry line, in order, to `sink`.
-    ///
-    /// # Errors
-    /// Of reading; `InvalidData` if the snapshot is damaged, then `sink` may have seen lines that are not the list's.
-    pub fn lines(&mut self, sink: &mut generation::Sink<'_>) -> io::Result<()> {
-        let file = std::mem::replace(&mut self.file, Err(io::ErrorKind::Other.into())).or_else(|_| File::open(&self.snapshot))?;
-        let zstd =
-            ZstdReader::new("snapshot", BufReader::with_capacity(256 << 10, file), self.meta.snapshot_size).map_err(generation::into_io)?;
-        let base = OwnSnapshot::new(zstd, self.meta.snapshot, self.meta.snapshot_size)?;
-        let mut lines = SortedLines::new(Some(base), &self.content);
-        while let Some(line) = lines.next_line()? {
-            sink(line)?;
-        }
-        Ok(())
-    }
-
-    /// The same from the buckets, when the snapshot is damaged: costs a sort.
-    fn lines_by_buckets(&self, dir: &Path) -> io::Result<Sorter> {
-        let mut sorter = Sorter::new(dir, SORT_MEMORY);
-        for b in 0..1u32 << self.content.tree().bits() {
-            push_lines(&mut sorter, &self.content.bucket(b)?)?;
-        }
-        Ok(sorter)
-    }
-}
-
-/// Writes the content of a view as a new base, from the snapshot or, if that is damaged, from the buckets.
-///
-/// # Errors
-/// [`FollowError`] if neither is whole, or of writing.
-pub fn fold(disk: &dyn Disk, dir: &Path, view: &mut View) -> Result<NewBase, FollowError> {
-    let (serial, bits) = (view.serial, view.content.tree().bits());
-    let root = view.content.root();
-    let base = match rebase(disk, dir, view, serial, bits) {
-        Ok(base) => base,
-        Err(FollowError::Io { source, .. }) if source.kind() == io::ErrorKind::InvalidData || source.kind() == io::ErrorKind::NotFound => {
-            let sorter = view.lines_by_buckets(dir).map_err(FollowError::io("read buckets in", dir))?;
-            let header = SnapshotHeader { entries: view.content.entries(), ..header_of_meta(&view.meta, serial) };
-            from_sorter(disk, dir, sorter, &header, bits)?
-        }
-        Err(other) => return Err(other),
-    };
-    if base.meta.root() == root && base.meta.entries == view.content.entries() {
-        Ok(base)
-    } else {
-        Err(FollowError::Damaged { list: view.meta.list.clone(), reason: "a folded base came out different".into() })
-    }
-}
-
-fn rebase(disk: &dyn Disk, dir: &Path, view: &View, serial: Serial, bits: u8) -> Result<NewBase, FollowError> {
-    let header = SnapshotHeader { entries: view.content.entries(), ..header_of_meta(&view.meta, serial) };
-    let mut view = view.clone_for_reading();
-    from_lines(disk, dir, &header, bits, &mut |sink| view.lines(sink))
-}
-
-fn header_of_meta(meta: &BaseMeta, serial: Serial) -> SnapshotHeader {
-    SnapshotHeader { origin: meta.origin.clone(), list: meta.list.clone(), colour: meta.colour, serial, entries: meta.entries }
-}
-
-fn header_of(head: &Head, serial: Serial) -> SnapshotHeader {
-    SnapshotHeader { origin: head.origin.clone(), list: head.list.clone(), colour: head.colour, serial, entries: head.entries }
-}
-
-fn push_lines(sorter: &mut Sorter, lines: &[u8]) -> io::Result<()> {
-    let text = std::str::from_utf8(lines).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-    text.split_terminator('\n').try_for_each(|line| sorter.push(b'+', line))
-}
-
-fn from_sorter(disk: &dyn Disk, dir: &Path, sorter: Sorter, header: &SnapshotHeader, bits: u8) -> Result<NewBase, FollowError> {
-    let mut sorted = sorter.finish().map_err(FollowError::io("sort in", dir))?;
-    from_lines(disk, dir, header, bits, &mut |sink| {
-        while let Some(line) = sorted.next_line()? {
-            sink(&line[1..])?;
-        }
-        Ok(())
-    })
 }
 
 fn check_delta(delta: &Delta, head: &Head, from: Serial) -> Result<(), FollowError> {
