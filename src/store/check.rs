@@ -119,7 +119,9 @@ impl HeadChain {
             Ok(Record::Published { list, version, head, base }) => {
                 let before = self.last.insert(list.clone(), (version.serial, version.version));
                 let wrong = self.head(&head, &base, &list, version.serial, version.version).and_then(|head| {
-                    if head.previous != before.map(|(_, digest)| digest) {
+                    // Where the log begins above a floor, the version before is not known here.
+                    let unknown = before.is_none() && version.serial != Serial::FIRST;
+                    if !unknown && head.previous != before.map(|(_, digest)| digest) {
                         return Err("it does not name the version before it".into());
                     }
                     if head.entries != version.entries {

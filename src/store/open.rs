@@ -10,7 +10,8 @@ use std::{
 use crate::list::{Digest, ListId};
 
 use super::{
-    ArtefactName, Artefacts, Disk, FolderLock, Frame, IndexKind, Journal, JournalOptions, Record, Store, StoreError, StoreOptions, Torn,
+    ArtefactName, Artefacts, Disk, FolderLock, Frame, IndexKind, Journal, JournalOptions, JournalRecovery, Record, Store, StoreError,
+    StoreOptions, Torn,
     commit::Writer,
     disk::{at, create_folder},
     frame::FRAME_HEADER,
@@ -106,49 +107,7 @@ impl Store {
         create_folder(&*disk, dir)?;
         let lock = FolderLock::take(dir)?;
         let artefacts = Artefacts::open(&dir.join("artefacts"), disk.clone())?;
-        let (index, mark, mut damage) = open_index(dir, options.index);
-        let known = Some(mark.frame).filter(|frame| *frame > 0);
-        let journal_options = JournalOptions { kind: KIND, segment_size: options.segment_size, known };
-        let journal_dir = dir.join("journal");
-        let total = journal_octets(&journal_dir);
-        let mut reader = Reader::new(Stage::Reading, total, progress);
-        // Without an index nothing is applied in the first pass: the journal is only checked.
-        let mut replay = index.as_deref().map(Replay::onto).transpose()?;
-        let (journal, found) = Journal::open(&journal_dir, disk.clone(), journal_options, &mut |frame| {
-            reader.saw(&frame);
-            // An index that fails, or is not of this journal, is made anew once the journal is known to be whole.
-            match replay.as_mut().map(|r| r.frame(frame)) {
-                Some(Err(StoreError::Index { reason })) => {
-                    damage = Some(reason);
-                    replay = None;
-                    Ok(())
-                }
-                Some(other) => other,
-                None => Ok(()),
-            }
-        })?;
-        let replayed = match replay.map(Replay::finish) {
-            Some(Ok(replayed)) if mark_matches(index.as_deref(), &journal)? => Some(replayed),
-            Some(Err(StoreError::Index { reason })) => {
-                damage = Some(reason);
-                None
-            }
-            Some(Err(other)) => return Err(other),
-            Some(Ok(_)) => {
-                damage = Some("it is of another journal".into());
-                None
-            }
-            None => None,
-        };
-        let (index, became) = match (index, replayed) {
-            (Some(index), Some(0)) => (index, IndexRecovery::Current),
-            (Some(index), Some(n)) if mark.frame > 0 || n == 0 => (index, IndexRecovery::Replayed(n)),
-            (Some(index), Some(_)) => (index, IndexRecovery::Rebuilt { reason: "there was none".into(), aside: None }),
-            (index, _) => {
-                drop(index);
-                rebuild(dir, options.index, &journal, damage.unwrap_or_default(), total, progress)?
-            }
-        };
+        let (index, became, journal, found) = read_journal(dir, options, &disk, progress)?;
         let named = state::named(&*index)?;
         let swept = artefacts.sweep(&named.iter().map(|(name, _)| *name).collect::<HashSet<_>>())?;
         let owners: HashMap<ArtefactName, ListId> = named.into_iter().collect();
@@ -167,6 +126,59 @@ impl Store {
         };
         Ok((store, recovery))
     }
+}
+
+/// Opens index and journal and brings the one to where the other is.
+fn read_journal(
+    dir: &Path,
+    options: StoreOptions,
+    disk: &Arc<dyn Disk>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Arc<dyn Index>, IndexRecovery, Journal, JournalRecovery), StoreError> {
+    let (index, mark, mut damage) = open_index(dir, options.index);
+    let known = Some(mark.frame).filter(|frame| *frame > 0);
+    let journal_options = JournalOptions { kind: KIND, segment_size: options.segment_size, known };
+    let journal_dir = dir.join("journal");
+    let total = journal_octets(&journal_dir);
+    let mut reader = Reader::new(Stage::Reading, total, progress);
+    // Without an index nothing is applied in the first pass: the journal is only checked.
+    let mut replay = index.as_deref().map(Replay::onto).transpose()?;
+    let (journal, found) = Journal::open(&journal_dir, disk.clone(), journal_options, &mut |frame| {
+        reader.saw(&frame);
+        // An index that fails, or is not of this journal, is made anew once the journal is known to be whole.
+        match replay.as_mut().map(|r| r.frame(frame)) {
+            Some(Err(StoreError::Index { reason })) => {
+                damage = Some(reason);
+                replay = None;
+                Ok(())
+            }
+            Some(other) => other,
+            None => Ok(()),
+        }
+    })?;
+    let replayed = match replay.map(Replay::finish) {
+        Some(Ok(replayed)) if mark_matches(index.as_deref(), &journal)? => Some(replayed),
+        Some(Err(StoreError::Index { reason })) => {
+            damage = Some(reason);
+            None
+        }
+        Some(Err(other)) => return Err(other),
+        Some(Ok(_)) => {
+            damage = Some("it is of another journal".into());
+            None
+        }
+        None => None,
+    };
+    let (index, became) = match (index, replayed) {
+        (Some(index), Some(0)) => (index, IndexRecovery::Current),
+        (Some(index), Some(n)) if mark.frame > 0 || n == 0 => (index, IndexRecovery::Replayed(n)),
+        (Some(index), Some(_)) => (index, IndexRecovery::Rebuilt { reason: "there was none".into(), aside: None }),
+        (index, _) => {
+            drop(index);
+            rebuild(dir, options.index, &journal, damage.unwrap_or_default(), total, progress)?
+        }
+    };
+    Ok((index, became, journal, found))
 }
 
 /// The index as it lies there and how far it has come; none, and why, if it cannot be used.

@@ -73,8 +73,12 @@ fn writer() {
     }
 }
 
-/// Starts the writer, takes the power away behind its `after`th acknowledgement, and returns the last it gave.
-fn round(image: &Path, at: &Path, after: u64) -> Result<u64, String> {
+/// Starts the writer and takes the power away behind its `after`th acknowledgement. Returns the last it had given then, and the last
+/// it gave at all.
+///
+/// A machine without power gives none any more; this one runs on, and the kernel may answer an fsync that is under way in the moment of
+/// the shutdown with success although it has given up the write (seen here once in some hundred rounds). So only those of before count.
+fn round(image: &Path, at: &Path, after: u64) -> Result<(u64, u64), String> {
     let mut mounted = Mounted::new(image, at)?;
     let child = Command::new(std::env::current_exe().map_err(|e| e.to_string())?)
         .args(["--exact", "store::power_loss::writer", "--ignored", "--nocapture", "--test-threads=1"])
@@ -87,8 +91,7 @@ fn round(image: &Path, at: &Path, after: u64) -> Result<u64, String> {
     let output = mounted.child.insert(child).stdout.take().expect("it was asked for");
     let (tell, lines) = mpsc::channel();
     let reader = std::thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
-    let mut last = 0;
-    let mut seen = 0;
+    let (mut last, mut seen, mut before) = (0, 0, 0);
     loop {
         let line = match lines.recv_timeout(Duration::from_secs(120)) {
             Ok(line) => line,
@@ -99,22 +102,26 @@ fn round(image: &Path, at: &Path, after: u64) -> Result<u64, String> {
         last = n;
         seen += 1;
         if seen == after {
+            before = last;
             mounted.cut_off()?;
         }
     }
     let _ = reader.join();
-    if seen < after { Err(format!("the writer ended by itself at {last}")) } else { Ok(last) }
+    if seen < after { Err(format!("the writer ended by itself at {last}")) } else { Ok((before, last)) }
 }
 
 /// Mounts it again and checks that all that was acknowledged is there, whole, and nothing else by halves.
-fn survived(image: &Path, at: &Path, acknowledged: u64) -> u64 {
+fn survived(image: &Path, at: &Path, (acknowledged, last): (u64, u64)) -> u64 {
     let _mounted = Mounted::new(image, at).unwrap();
     let (store, recovery) = open(&at.join("data"), SLED);
     assert_eq!(recovery.missing, []);
     let serials: BTreeSet<u64> = store.versions(&id("a"), None, 100_000).unwrap().iter().map(|v| v.serial.get()).collect();
     let newest = serials.last().copied().unwrap_or(0);
     assert!(newest >= acknowledged, "acknowledged {acknowledged}, found {newest}");
-    assert!(newest <= acknowledged + 1, "one at most was under way: acknowledged {acknowledged}, found {newest}");
+    assert!(newest <= last + 1, "one at most was under way: tried {last}, found {newest}");
+    if newest < last {
+        eprintln!("acknowledged in the moment of the shutdown and not there: {} to {last}; before it: {acknowledged}", newest + 1);
+    }
     assert_eq!(serials, (1..=newest).collect());
     assert_eq!(store.check().unwrap().problems, [""; 0]);
     newest
@@ -142,9 +149,9 @@ fn what_was_acknowledged_survives_a_file_system_that_is_cut_off() {
     let mut newest = 0;
     for n in 0..rounds {
         // Somewhere in the cycle of bases, segments and flushes.
-        let last = round(&image, &at, 3 + n * 7 % 23).unwrap();
-        assert!(last > newest);
-        newest = survived(&image, &at, last);
+        let acknowledged = round(&image, &at, 3 + n * 7 % 23).unwrap();
+        assert!(acknowledged.0 > newest);
+        newest = survived(&image, &at, acknowledged);
     }
     eprintln!("power loss: {rounds} rounds, {newest} versions, none lost");
 }
