@@ -245,3 +245,17 @@ async fn nothing_is_written_before_content_is_verified() {
     let report = home.pull().await;
     assert!(home.output("adult").is_none() || report.good());
 }
+
+#[tokio::test]
+async fn key_sets_are_fetched_in_order() {
+    let (world, front, home) = followed(30).await;
+    front.asked();
+    // The number of the key set is believed only after the chain to it has been walked: one after the other, no further
+    // than there is one.
+    serve_head(&front, bent(&world, "adult", &stolen_key(), |h| h.keyset = 9_000_000));
+    let report = home.pull().await;
+    assert!(!report.good() && home.is_current("adult"), "{report:?}");
+    let asked = front.asked();
+    let of_keys: Vec<&String> = asked.iter().filter(|path| path.contains("/v1/keyset")).collect();
+    assert!(!of_keys.is_empty() && of_keys.iter().all(|path| path.ends_with("/v1/keyset/2") || path.ends_with("/v1/keyset")), "{asked:?}");
+}
