@@ -120,8 +120,16 @@ pub(super) async fn on_state<T: Send + 'static>(
 
 /// Remembers the head before anything is fetched for it.
 async fn remember(shared: &Arc<Shared>, list: usize, head: &Arc<VerifiedHead>) -> Result<(), FollowError> {
-    let head = head.clone();
-    on_state(shared, list, move |_, state| accept_if_newer(state, &head)).await.map(|_| ())
+    let (head, trusted) = (head.clone(), shared.trusted());
+    on_state(shared, list, move |_, state| {
+        let lost = |note: &str| trusted.as_ref().is_some_and(|t| matches!(t.accepted(note.as_bytes()), Ok(None)));
+        if state.accepted().is_some_and(|kept| kept.accepted.head.serial >= head.head().serial && lost(&kept.note)) {
+            state.let_go();
+        }
+        accept_if_newer(state, &head)
+    })
+    .await
+    .map(|_| ())
 }
 
 /// Remembers a head unless it, or one after it, is remembered already.

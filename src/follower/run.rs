@@ -139,13 +139,12 @@ impl Follower {
             if let Some(damage) = &found.damage {
                 tracing::error!(list = %choice.id, "damaged, to be repaired from the publisher: {damage}");
             }
-            let accepted = state.accepted().map(|a| a.accepted.clone());
-            let kept = state.accepted().map(|a| a.note.clone());
+            let accepted = state.accepted().cloned();
             let output_due = choice.output.as_ref().is_some_and(|path| state.view().is_some_and(|v| !output::is_current(&v, path)));
             starts.push(ListStart {
                 have: state.serial().map(crate::list::Serial::get),
                 whole: found.damage.is_none(),
-                fresh_for: Duration::from_secs(accepted.as_ref().map_or(0, |a| a.head.expires.since(now))),
+                fresh_for: Duration::from_secs(accepted.as_ref().map_or(0, |a| a.accepted.head.expires.since(now))),
                 output_due,
                 fold_due: state.fold_due(),
             });
@@ -161,7 +160,7 @@ impl Follower {
                 dir: folder,
                 known: Mutex::new(Known::of(&state)),
                 state: Mutex::new(state),
-                heads: Mutex::new(Heads { accepted, kept, ..Heads::default() }),
+                heads: Mutex::new(Heads { accepted, ..Heads::default() }),
                 notes: Mutex::new(notes),
                 partial: Mutex::new(None),
             });

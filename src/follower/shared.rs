@@ -17,7 +17,7 @@ use super::client::Client;
 use super::fetch::Partial;
 use super::keyring::KeyRing;
 use super::plan::{HeadFacts, Refused};
-use super::state::ListState;
+use super::state::{AcceptedNote, ListState};
 use super::{FollowError, FollowerOptions, ListChoice};
 
 /// Locks, whatever happened to who held it before: every change under these locks is a single assignment or is repaired by
@@ -37,9 +37,9 @@ pub(super) struct Inline {
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     /// What a further head is compared with.
-    pub accepted: Option<Accepted>,
-    /// The note of `accepted` as it was found on disk, for [`Shared::hear`].
-    pub kept: Option<String>,
+    pub accepted: Option<AcceptedNote>,
+    /// Number of the key set that is known to vouch for `accepted`.
+    pub vouched: u64,
     /// The newest verified ones with the deltas that came along, newest last.
     pub recent: VecDeque<(Arc<VerifiedHead>, Option<Inline>)>,
     /// The entity tag of the newest head at each address, as long as it is of the newest verified one.
@@ -90,6 +90,18 @@ impl Known {
 const RECENT: usize = 16;
 
 impl Heads {
+    /// What the accepted head still counts for under this key set: nothing, when the keys that signed it are no longer in it.
+    fn claim(&mut self, trusted: &Trusted) -> Option<Accepted> {
+        let kept = self.accepted.as_ref()?;
+        let number = trusted.keyset().number;
+        if self.vouched != number && matches!(trusted.accepted(kept.note.as_bytes()), Ok(None)) {
+            return None;
+        }
+        // A note that cannot be read any more keeps its claim: better one step too careful.
+        self.vouched = number;
+        Some(kept.accepted.clone())
+    }
+
     /// The head of this serial, and the delta to it that came along; the newest head if that one is no longer there.
     pub fn of(&self, serial: u64) -> Option<(Arc<VerifiedHead>, Option<Inline>)> {
         let mut newest_first = self.recent.iter().rev().filter(|(head, _)| head.head().serial.get() == serial);
@@ -157,7 +169,7 @@ impl Shared {
 
     /// The serial of the newest head that was accepted, for [`Shared::hear`].
     pub fn accepted_serial(&self, list: usize) -> Option<Serial> {
-        lock(&self.lists[list].heads).accepted.as_ref().map(|a| a.head.serial)
+        lock(&self.lists[list].heads).accepted.as_ref().map(|a| a.accepted.head.serial)
     }
 
     /// Verifies a head. `asked_at` is what [`Shared::accepted_serial`] was when it was asked for.
@@ -167,7 +179,10 @@ impl Shared {
         let choice = &followed.choice;
         let now = self.clock.now();
         let mut heads = lock(&followed.heads);
-        let verified = trusted.verify_head(note, &choice.id, choice.colour, heads.accepted.as_ref(), now);
+        let claim = heads.claim(&trusted);
+        // The colour is fixed for ever, whoever signed the first head.
+        let colour = choice.colour.or(heads.accepted.as_ref().map(|a| a.accepted.head.colour));
+        let verified = trusted.verify_head(note, &choice.id, colour, claim.as_ref(), now);
         let verified = match verified {
             Ok(verified) => verified,
             Err(error) => {
@@ -192,11 +207,23 @@ impl Shared {
                 return Heard::Refused(why);
             }
         };
-        Heard::Verified(self.take(list, &mut heads, verified, inline))
+        // With the claim of what was accepted before, its content may have to go: when this head does not follow it.
+        let restart = claim.is_none()
+            && heads.accepted.as_ref().is_some_and(|a| {
+                let (old, new) = (&a.accepted.head, verified.head());
+                new.serial < old.serial || (new.serial == old.serial && new.version_digest() != old.version_digest())
+            });
+        if restart {
+            let (id, serial) = (&choice.id, verified.head().serial);
+            tracing::error!(list = %id, %serial, "a signing key was taken out of the key set: what it signed last is let go, and repaired");
+            heads.recent.clear();
+            lock(&followed.notes).damaged = true;
+        }
+        Heard::Verified(self.take(list, &mut heads, verified, inline, restart))
     }
 
     /// Takes a verified head over, under the lock under which it was verified.
-    fn take(&self, list: usize, heads: &mut Heads, verified: VerifiedHead, inline: Option<Inline>) -> HeadFacts {
+    fn take(&self, list: usize, heads: &mut Heads, verified: VerifiedHead, inline: Option<Inline>, restart: bool) -> HeadFacts {
         let now = self.clock.now();
         let head = verified.head();
         let fresh_for = match verified.freshness() {
@@ -208,11 +235,12 @@ impl Shared {
             snapshot_size: head.snapshot.size,
             fresh_for,
             inline_from: inline.as_ref().map(|i| i.from),
+            restart,
         };
-        if heads.accepted.as_ref().is_none_or(|a| a.head != *head) {
+        if heads.accepted.as_ref().is_none_or(|a| a.accepted.head != *head) {
             heads.etags.clear();
         }
-        heads.accepted = Some(Accepted::from(&verified));
+        heads.accepted = Some(AcceptedNote { accepted: Accepted::from(&verified), note: verified.note().to_owned() });
         if heads.recent.len() == RECENT {
             heads.recent.pop_front();
         }
@@ -225,9 +253,9 @@ impl Shared {
     /// one to go by, if it can still be verified.
     fn recall(&self, list: usize, heads: &mut Heads, trusted: &Trusted) -> Heard {
         let choice = &self.lists[list].choice;
-        let Some(kept) = heads.kept.take() else { return Heard::Known };
+        let Some(kept) = heads.accepted.as_ref().map(|a| a.note.clone()) else { return Heard::Known };
         match trusted.verify_head(kept.as_bytes(), &choice.id, choice.colour, None, self.clock.now()) {
-            Ok(verified) => Heard::Verified(self.take(list, heads, verified, None)),
+            Ok(verified) => Heard::Verified(self.take(list, heads, verified, None, false)),
             Err(error) => {
                 self.failed(list, &error.into());
                 Heard::Refused(Refused::Wrong)

@@ -25,6 +25,9 @@ pub struct HeadFacts {
     pub fresh_for: Duration,
     /// A delta came with it, from this serial.
     pub inline_from: Option<u64>,
+    /// What was accepted before has lost its claim with the key that signed it (docs/PROTOCOL.md section 10, check 5), and
+    /// this head does not follow it: the content that is there may be a thief's, and its serial counts for nothing.
+    pub restart: bool,
 }
 
 /// Why a head was refused.

@@ -76,6 +76,9 @@ impl ListPlan {
 
     pub(super) fn job_ended(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, end: JobEnd) {
         let Some(job) = self.job.take() else { return };
+        if std::mem::take(&mut self.stray) {
+            return;
+        }
         // These two ends say something of one kind of job only; of any other, that what came was not what was due.
         let end = match (end, job) {
             (JobEnd::TooBig(_), Job::Rung(Rung::Delta)) | (JobEnd::SnapshotSize(_), Job::Rung(Rung::Measure)) => end,

@@ -28,6 +28,8 @@ pub(super) struct ListPlan {
     pub(super) answered: bool,
 
     pub(super) job: Option<Job>,
+    /// The job under way is of no more use.
+    pub(super) stray: bool,
     pub(super) rung: Rung,
     pub(super) job_at: usize,
     /// Addresses that failed in this round.
@@ -68,6 +70,7 @@ impl ListPlan {
             ask_at: 0,
             answered: false,
             job: None,
+            stray: false,
             rung: Rung::Delta,
             job_at: 0,
             tried: 0,
@@ -122,7 +125,14 @@ impl ListPlan {
 
     fn head(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, mirror: usize, via: Via, facts: HeadFacts) {
         let newer = self.want.is_none_or(|want| facts.serial > want) && self.have.is_none_or(|have| facts.serial >= have);
-        let known = self.want == Some(facts.serial);
+        let known = self.want == Some(facts.serial) && !facts.restart;
+        if facts.restart {
+            // Not whole: it is repaired before it is written out again. What a job brings that is under way is for the forged version.
+            self.have = self.have.map(|_| 0);
+            self.whole = false;
+            self.stray = self.job.is_some();
+        }
+        let newer = newer || facts.restart;
         if newer {
             self.want = Some(facts.serial);
             self.job_at = mirror;

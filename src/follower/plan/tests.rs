@@ -108,7 +108,13 @@ impl World {
 
     fn facts(&mut self, list: usize, inline: bool) -> HeadFacts {
         let serial = self.newest[list];
-        HeadFacts { serial, snapshot_size: 100_000, fresh_for: FRESH, inline_from: if inline { self.have[list] } else { None } }
+        HeadFacts {
+            serial,
+            snapshot_size: 100_000,
+            fresh_for: FRESH,
+            inline_from: if inline { self.have[list] } else { None },
+            restart: false,
+        }
     }
 
     fn any_failure(&mut self, gone: bool) -> JobEnd {
@@ -422,7 +428,7 @@ fn a_bad_delta_is_answered_by_repair_then_by_the_snapshot_then_by_another_addres
     plan.on(at, Event::Timer);
     plan.on(at, Event::PushOpened);
     plan.on(at, Event::PushHeard);
-    let facts = HeadFacts { serial: 2, snapshot_size: 100_000, fresh_for: FRESH, inline_from: Some(1) };
+    let facts = HeadFacts { serial: 2, snapshot_size: 100_000, fresh_for: FRESH, inline_from: Some(1), restart: false };
     let jobs = |actions: Vec<Action>| -> Vec<Action> {
         actions.into_iter().filter(|a| !matches!(a, Action::Ask { .. } | Action::WriteOutput { .. })).collect()
     };
@@ -452,7 +458,7 @@ fn the_cheaper_of_delta_and_snapshot_is_taken() {
             seed: 1,
         });
         plan.on(Duration::ZERO, Event::Timer);
-        let facts = HeadFacts { serial: 9, snapshot_size: 100_000, fresh_for: FRESH, inline_from: None };
+        let facts = HeadFacts { serial: 9, snapshot_size: 100_000, fresh_for: FRESH, inline_from: None, restart: false };
         let head = Event::Head { list: 0, mirror: 0, via: Via::Answer { max_age: None }, facts };
         assert_eq!(plan.on(Duration::ZERO, head), [Action::FetchDelta { list: 0, mirror: 0, from: 1, to: 9, at_most: 12_500 }]);
         let big = plan.on(Duration::ZERO, Event::Job { list: 0, end: JobEnd::TooBig(Some(delta)) });
@@ -495,4 +501,28 @@ fn stale_is_said_once_and_leads_elsewhere_and_fresh_is_said_again() {
     assert!(world.log.contains(&Action::ClosePush));
     world.publish();
     assert!(world.run_until(Duration::from_secs(1_800), |w| w.current() && w.log.contains(&Action::SayFresh { list: 0 })));
+}
+
+#[test]
+fn a_version_that_lost_its_claim_is_left_by_repair_whatever_is_under_way() {
+    let mut plan = Plan::new(PlanOptions {
+        mirrors: 1,
+        lists: vec![ListStart { have: Some(900), whole: true, fresh_for: FRESH, output_due: false, fold_due: false }],
+        best: Mode::Poll,
+        keys_due: Some(FRESH),
+        reload_due: false,
+        timings: Timings::default(),
+        seed: 1,
+    });
+    let at = Duration::from_secs(1);
+    plan.on(at, Event::Timer);
+    let forged = HeadFacts { serial: 1_000, snapshot_size: 100_000, fresh_for: FRESH, inline_from: None, restart: false };
+    let honest = HeadFacts { serial: 5, restart: true, ..forged };
+    let head = |facts| Event::Head { list: 0, mirror: 0, via: Via::Answer { max_age: None }, facts };
+    assert!(matches!(plan.on(at, head(forged))[..], [Action::FetchDelta { to: 1_000, .. }]));
+    assert_eq!(plan.on(at, head(honest)), []);
+    let end = JobEnd::Applied { serial: 1_000, fold: false };
+    assert_eq!(plan.on(at, Event::Job { list: 0, end }), [Action::Repair { list: 0, mirror: 0, to: 5 }], "and nothing is written");
+    let end = JobEnd::Applied { serial: 5, fold: false };
+    assert_eq!(plan.on(at, Event::Job { list: 0, end }), [Action::WriteOutput { list: 0 }]);
 }

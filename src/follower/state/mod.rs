@@ -174,6 +174,12 @@ impl ListState {
         Ok(())
     }
 
+    /// Lets the newest accepted head go: the key that signed it has been taken out, and its serial counts for nothing. The files
+    /// remember it until the next base; a restart before that finds the same and does the same.
+    pub fn let_go(&mut self) {
+        self.accepted = None;
+    }
+
     fn took(&mut self, head: &VerifiedHead) {
         let new = (head.head().serial, head.head().issued);
         if self.accepted.as_ref().is_some_and(|a| (a.accepted.head.serial, a.accepted.head.issued) > new) {

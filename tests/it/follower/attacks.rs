@@ -5,7 +5,7 @@ use std::time::Duration;
 use bwld::follower::Health;
 use bwld::list::{Colour, Digest, Timestamp};
 use bwld::trust::SecretKey;
-use bwld::wire::{KeySet, Note, compress};
+use bwld::wire::{Delta, DeltaHeader, KeySet, Note, TreeBuilder, compress};
 
 use super::front::{Front, Home, answer, bent, endless, next_version, note_of, stolen_key, until, zstd_answer};
 use crate::publishing::{NOW, World, additions};
@@ -142,17 +142,7 @@ async fn split_view() {
 #[tokio::test]
 async fn key_compromise_and_recovery() {
     let (world, front, home) = followed(30).await;
-    // The root key makes key set 2, in which the stolen signing key is no more.
-    let (root, fresh) = (
-        SecretKey::from_seed("lists.example.org/root-1", &[8; 32]).unwrap(),
-        SecretKey::from_seed("lists.example.org/signing-2", &[9; 32]).unwrap(),
-    );
-    let (_, first) = world.catalog.keyset(Some(1)).unwrap();
-    let first = KeySet::parse(&Note::parse(first.as_bytes(), 65_536).unwrap().text).unwrap();
-    let mut second = KeySet { number: 2, previous: Some(first.fingerprint()), ..first };
-    second.signing[0].name = fresh.name().into();
-    second.signing[0].key = fresh.public();
-    world.catalog.set_keyset(2, root.sign_note(second.to_text()).encode().into());
+    let fresh = take_the_key_out(&world);
     world.publish("adult", &["+domain:new.example"]);
     serve_head(&front, bent(&world, "adult", &fresh, |h| h.keyset = 2));
     let report = home.pull().await;
@@ -169,6 +159,95 @@ async fn key_compromise_and_recovery() {
         assert!(report.refused(), "{report:?}");
         assert_eq!(report.lists[0].serial, Some(2));
     }
+}
+
+#[tokio::test]
+async fn a_forged_version_is_let_go_with_the_key_that_signed_it() {
+    let (world, front, home) = followed(30).await;
+    // The thief signs the highest serial there is, and content of his own; the follower takes it.
+    let mut lines = world.lines("adult");
+    lines.insert("domain:forged.example".into(), "domain:forged.example".into());
+    let mut tree = TreeBuilder::new(0);
+    lines.values().for_each(|line| tree.push(line));
+    let (_, root) = tree.finish();
+    let highest = crate::publishing::serial(i64::MAX as u64);
+    let forged = bent(&world, "adult", &stolen_key(), |h| {
+        next_version(h);
+        (h.serial, h.root, h.entries) = (highest, root, 31);
+    });
+    let header = DeltaHeader {
+        origin: "lists.example.org".parse().unwrap(),
+        list: "adult".parse().unwrap(),
+        colour: Colour::Black,
+        from: crate::publishing::serial(1),
+        to: highest,
+    };
+    let delta = Delta { header, changes: crate::publishing::changes(&["+domain:forged.example"]) };
+    let delta = compress(&delta.encode(), 3);
+    front.lie(move |path| match path {
+        p if p.ends_with("/head") => Some(answer(200, forged.clone())),
+        p if p.contains("/delta/") => Some(zstd_answer(delta.clone())),
+        _ => None,
+    });
+    let report = home.pull().await;
+    assert_eq!(report.lists[0].serial, Some(highest.get()), "{report:?}");
+    assert!(home.output("adult").unwrap().contains(&"domain:forged.example".to_owned()));
+    // The publisher goes on under its own serials. As long as the stolen key is in force, that looks like a rollback.
+    world.publish("adult", &["+domain:new.example"]);
+    front.be_honest();
+    assert!(home.pull().await.refused());
+    // With the key goes its claim; running and after a restart.
+    let fresh = take_the_key_out(&world);
+    serve_head(&front, bent(&world, "adult", &fresh, |h| h.keyset = 2));
+    let running = home.run();
+    until("the honest version is there", || home.is_current("adult")).await;
+    running.stop().await;
+    let report = home.pull().await;
+    assert!(report.good() && report.lists[0].serial == Some(2), "{report:?}");
+}
+
+/// Key set 2, in which the stolen signing key is no more; gives the new one.
+fn take_the_key_out(world: &World) -> SecretKey {
+    let (root, fresh) = (
+        SecretKey::from_seed("lists.example.org/root-1", &[8; 32]).unwrap(),
+        SecretKey::from_seed("lists.example.org/signing-2", &[9; 32]).unwrap(),
+    );
+    let (_, first) = world.catalog.keyset(Some(1)).unwrap();
+    let first = KeySet::parse(&Note::parse(first.as_bytes(), 65_536).unwrap().text).unwrap();
+    let mut second = KeySet { number: 2, previous: Some(first.fingerprint()), ..first };
+    second.signing[0].name = fresh.name().into();
+    second.signing[0].key = fresh.public();
+    world.catalog.set_keyset(2, root.sign_note(second.to_text()).encode().into());
+    fresh
+}
+
+#[tokio::test]
+async fn key_sets_are_fetched_in_order() {
+    let (world, front, home) = followed(30).await;
+    // A head names a key set far ahead, though it is signed by no key of it: one key set after the other is asked for, until
+    // one is not there.
+    serve_head(&front, bent(&world, "adult", &stolen_key(), |h| h.keyset = 4_000_000_000));
+    front.asked();
+    let report = home.pull().await;
+    assert!(!report.good() && report.lists[0].serial == Some(1), "{report:?}");
+    let asked: Vec<String> = front.asked().into_iter().filter(|a| a.contains("keyset")).collect();
+    assert!(asked.len() <= 2 && asked.iter().all(|a| a == "GET /v1/keyset"), "{asked:?}");
+    // An address that claims to have key set 3, and has no 2.
+    let (_, first) = world.catalog.keyset(Some(1)).unwrap();
+    let first = KeySet::parse(&Note::parse(first.as_bytes(), 65_536).unwrap().text).unwrap();
+    let third = KeySet { number: 3, previous: Some(Digest::of("key set 2")), ..first };
+    let third = stolen_key().sign_note(third.to_text()).encode();
+    let head = bent(&world, "adult", &stolen_key(), |h| h.keyset = 3);
+    front.lie(move |path| match path {
+        "/v1/keyset" | "/v1/keyset/3" => Some(answer(200, third.clone())),
+        p if p.ends_with("/head") => Some(answer(200, head.clone())),
+        _ => None,
+    });
+    let report = home.pull().await;
+    assert!(!report.good(), "{report:?}");
+    let asked: Vec<String> = front.asked().into_iter().filter(|a| a.contains("keyset/")).collect();
+    assert!(!asked.is_empty() && asked.iter().all(|a| a == "GET /v1/keyset/2"), "{asked:?}");
+    assert_eq!(home.status().keyset, Some(1));
 }
 
 #[tokio::test]
@@ -244,18 +323,4 @@ async fn nothing_is_written_before_content_is_verified() {
     serve_head(&front, before);
     let report = home.pull().await;
     assert!(home.output("adult").is_none() || report.good());
-}
-
-#[tokio::test]
-async fn key_sets_are_fetched_in_order() {
-    let (world, front, home) = followed(30).await;
-    front.asked();
-    // The number of the key set is believed only after the chain to it has been walked: one after the other, no further
-    // than there is one.
-    serve_head(&front, bent(&world, "adult", &stolen_key(), |h| h.keyset = 9_000_000));
-    let report = home.pull().await;
-    assert!(!report.good() && home.is_current("adult"), "{report:?}");
-    let asked = front.asked();
-    let of_keys: Vec<&String> = asked.iter().filter(|path| path.contains("/v1/keyset")).collect();
-    assert!(!of_keys.is_empty() && of_keys.iter().all(|path| path.ends_with("/v1/keyset/2") || path.ends_with("/v1/keyset")), "{asked:?}");
 }

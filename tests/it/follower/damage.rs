@@ -87,6 +87,33 @@ async fn a_damaged_log_costs_the_deltas_in_it_and_no_more() {
     assert!(home.pull().await.refused());
 }
 
+/// One octet flipped, a file cut and a file gone, each file in turn: a start finds it, or the next read does, and it ends current
+/// and verified.
+#[tokio::test]
+async fn damaged_state_is_repaired() {
+    let (world, _front, home) = followed(2_500).await;
+    world.publish("adult", &["+domain:new.example"]);
+    assert!(home.pull().await.good());
+    let mut steps = 0;
+    for file in ["base.buckets", "base.snapshot.zst", "base.json", "log/00000001.seg", "../accepted.note"] {
+        for damage in ["flip the middle", "cut", "remove"] {
+            let path = home.generation("adult").join(file);
+            let bytes = fs::read(&path).unwrap();
+            match damage {
+                "cut" => fs::write(&path, &bytes[..bytes.len() / 3]).unwrap(),
+                "remove" => fs::remove_file(&path).unwrap(),
+                _ => flip(&path, bytes.len() / 2),
+            }
+            steps += 1;
+            world.publish("adult", &[format!("+domain:step{steps}.example")]);
+            let report = home.pull().await;
+            assert!(report.good() && home.is_current("adult"), "{file}, {damage}: {report:?}");
+        }
+    }
+    let report = verify_folder(&home.folder(), world.clock.now()).unwrap();
+    assert!(report.good(), "{report:?}");
+}
+
 #[tokio::test]
 async fn everything_gone_but_the_trust_is_a_new_start() {
     let (world, _front, home) = followed(300).await;
