@@ -75,7 +75,7 @@ impl Engine {
                 () = sleep_until(self.status_due.unwrap_or(wake)), if self.status_due.is_some() => {
                     let write = self.stock();
                     // Not waited for: heads go on meanwhile.
-                    let _ = tokio::task::spawn_blocking(write);
+                    drop(tokio::task::spawn_blocking(write));
                 }
             }
         }

@@ -41,7 +41,7 @@ pub enum Action {
         from: u64,
         /// To this one.
         to: u64,
-        /// Octets it may cost on the wire; more is [`JobEnd::TooBig`].
+        /// Octets it may cost on the wire; more is [`TooBig`](super::JobEnd::TooBig).
         at_most: u64,
     },
     /// Ask how large the compressed snapshot is.

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub enum Via {
     /// By the event stream.
     Push,
-    /// As an answer to [`Action::Ask`].
+    /// As an answer to [`Action::Ask`](super::Action::Ask).
     Answer {
         /// How long the answer may be taken as current, if it said so.
         max_age: Option<Duration>,
@@ -84,7 +84,7 @@ pub enum Written {
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// The moment [`Plan::wake`] named has come (or any other).
+    /// The moment [`Plan::wake`](super::Plan::wake) named has come (or any other).
     Timer,
     /// The stream was accepted.
     PushOpened,
@@ -117,14 +117,14 @@ pub enum Event {
         /// Why.
         why: Refused,
     },
-    /// The answer to [`Action::Ask`]: nothing new.
+    /// The answer to [`Action::Ask`](super::Action::Ask): nothing new.
     Same {
         /// Of which list.
         list: usize,
         /// How long the answer may be taken as current.
         max_age: Option<Duration>,
     },
-    /// [`Action::Ask`] failed.
+    /// [`Action::Ask`](super::Action::Ask) failed.
     AskFailed {
         /// Of which list.
         list: usize,
@@ -133,7 +133,7 @@ pub enum Event {
         /// It asked to be left alone this long.
         wait: Option<Duration>,
     },
-    /// [`Action::FetchKeys`] ended: `Some(true)` there is a newer key set in force, `Some(false)` there is none, `None` failed.
+    /// [`Action::FetchKeys`](super::Action::FetchKeys) ended: `Some(true)` there is a newer key set in force, `Some(false)` there is none, `None` failed.
     Keys(Option<bool>),
     /// A job ended.
     Job {
@@ -142,20 +142,20 @@ pub enum Event {
         /// How.
         end: JobEnd,
     },
-    /// [`Action::Fold`] ended.
+    /// [`Action::Fold`](super::Action::Fold) ended.
     Folded {
         /// Of which list.
         list: usize,
         /// Whether it worked.
         ok: bool,
     },
-    /// [`Action::WriteOutput`] ended.
+    /// [`Action::WriteOutput`](super::Action::WriteOutput) ended.
     Written {
         /// Of which list.
         list: usize,
         /// How.
         how: Written,
     },
-    /// [`Action::Reload`] ended, well or not.
+    /// [`Action::Reload`](super::Action::Reload) ended, well or not.
     Reloaded,
 }
