@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Disk, StoreError,
-    disk::{at, folder_of, temporary_in},
+    disk::{at, write_replacing},
 };
 
 /// Largest secret file that is read, in octets.
@@ -25,19 +25,7 @@ pub fn create_secret(disk: &dyn Disk, path: &Path, text: &str) -> Result<(), Sto
     if path.symlink_metadata().is_ok() {
         return Err(StoreError::Exists { path: path.display().to_string() });
     }
-    let folder = folder_of(path);
-    let temporary = temporary_in(folder);
-    let written = (|| {
-        let file = disk.create(&temporary, true).map_err(at("create", &temporary))?;
-        disk.append(&file, text.as_bytes()).map_err(at("write", &temporary))?;
-        disk.sync(&file).map_err(at("fsync", &temporary))?;
-        disk.rename(&temporary, path).map_err(at("rename to", path))
-    })();
-    if written.is_err() {
-        let _ = disk.remove(&temporary);
-    }
-    written?;
-    disk.sync_dir(folder).map_err(at("fsync folder", folder))
+    write_replacing(disk, path, text.as_bytes(), true)
 }
 
 /// Reads a secret file; the text is wiped from memory when it is dropped.

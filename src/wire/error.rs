@@ -53,3 +53,13 @@ impl From<io::Error> for WireError {
         error.downcast().unwrap_or_else(WireError::Io)
     }
 }
+
+/// The way there: what reading or writing failed of stays itself, a refusal is invalid data.
+impl From<WireError> for io::Error {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Io(error) => error,
+            refusal => io::Error::new(io::ErrorKind::InvalidData, refusal),
+        }
+    }
+}

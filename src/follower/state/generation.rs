@@ -16,8 +16,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::list::{Colour, Digest, ListId, Origin, Serial};
-use crate::store::{BaseWriter, Content, Disk, StoreError, create_folder, write_file_atomic};
-use crate::wire::{Head, Root, SnapshotHeader, SnapshotReader, SnapshotWriter, WireError, ZstdReader, ZstdWriter};
+use crate::store::{BaseWriter, Built, Content, Disk, StoreError, create_folder, write_file_atomic};
+use crate::wire::{Head, Root, SnapshotHeader, SnapshotReader, SnapshotWriter, ZstdReader, ZstdWriter};
 
 use super::super::FollowError;
 
@@ -51,6 +51,22 @@ pub struct BaseMeta {
 }
 
 impl BaseMeta {
+    /// Of a snapshot (its header, digest and uncompressed size, compressed size) and the bucket file of the same lines.
+    fn new(header: &SnapshotHeader, (snapshot, snapshot_size): (Digest, u64), snapshot_zst: u64, built: &Built) -> BaseMeta {
+        BaseMeta {
+            origin: header.origin.clone(),
+            list: header.list.clone(),
+            colour: header.colour,
+            serial: header.serial,
+            snapshot,
+            snapshot_size,
+            snapshot_zst,
+            root: built.root.digest,
+            bits: built.bits,
+            entries: built.entries,
+        }
+    }
+
     /// Root digest and k.
     pub fn root(&self) -> Root {
         Root { digest: self.root, bits: self.bits }
@@ -160,7 +176,7 @@ pub(in crate::follower) fn from_lines(
     let mut snapshot = SnapshotWriter::new(zstd, header)?;
     let mut buckets = BaseWriter::new(bits, &folder);
     lines(&mut |line| {
-        snapshot.push(line).map_err(into_io)?;
+        snapshot.push(line)?;
         buckets.push(line)
     })
     .map_err(FollowError::io("write", &path))?;
@@ -169,18 +185,7 @@ pub(in crate::follower) fn from_lines(
     disk.sync(&file).map_err(FollowError::io("fsync", &path))?;
     let snapshot_zst = file.metadata().map_err(FollowError::io("look at", &path))?.len();
     let built = buckets.finish_at(disk, &buckets_in(&folder))?;
-    let meta = BaseMeta {
-        origin: header.origin.clone(),
-        list: header.list.clone(),
-        colour: header.colour,
-        serial: header.serial,
-        snapshot: digest,
-        snapshot_size: size,
-        snapshot_zst,
-        root: built.root.digest,
-        bits,
-        entries: built.entries,
-    };
+    let meta = BaseMeta::new(header, (digest, size), snapshot_zst, &built);
     finish(disk, guard, meta)
 }
 
@@ -203,13 +208,6 @@ fn finish(disk: &dyn Disk, mut guard: Folder, meta: BaseMeta) -> Result<NewBase,
     Ok(new)
 }
 
-pub(super) fn into_io(error: WireError) -> io::Error {
-    match error {
-        WireError::Io(e) => e,
-        other => io::Error::new(io::ErrorKind::InvalidData, other),
-    }
-}
-
 /// Makes the bucket file of the snapshot in `folder`, reading at most `limit` uncompressed octets.
 pub(super) fn index(disk: &dyn Disk, folder: &Path, bits: u8, limit: u64) -> Result<BaseMeta, FollowError> {
     let path = snapshot_in(folder);
@@ -221,21 +219,8 @@ pub(super) fn index(disk: &dyn Disk, folder: &Path, bits: u8, limit: u64) -> Res
     while let Some(line) = reader.next_line()? {
         buckets.push(line).map_err(FollowError::io("write", folder))?;
     }
-    let (digest, size) = reader.digest();
-    let header = reader.header().clone();
     let built = buckets.finish_at(disk, &buckets_in(folder))?;
-    Ok(BaseMeta {
-        origin: header.origin,
-        list: header.list,
-        colour: header.colour,
-        serial: header.serial,
-        snapshot: digest,
-        snapshot_size: size,
-        snapshot_zst,
-        root: built.root.digest,
-        bits,
-        entries: built.entries,
-    })
+    Ok(BaseMeta::new(reader.header(), reader.digest(), snapshot_zst, &built))
 }
 
 /// Reads what a base is.

@@ -49,8 +49,7 @@ impl View {
     /// Of reading; `InvalidData` if the snapshot is damaged, then `sink` may have seen lines that are not the list's.
     pub fn lines(&mut self, sink: &mut generation::Sink<'_>) -> io::Result<()> {
         let file = std::mem::replace(&mut self.file, Err(io::ErrorKind::Other.into())).or_else(|_| File::open(&self.snapshot))?;
-        let zstd =
-            ZstdReader::new("snapshot", BufReader::with_capacity(256 << 10, file), self.meta.snapshot_size).map_err(generation::into_io)?;
+        let zstd = ZstdReader::new("snapshot", BufReader::with_capacity(256 << 10, file), self.meta.snapshot_size)?;
         let base = OwnSnapshot::new(zstd, self.meta.snapshot, self.meta.snapshot_size)?;
         let mut lines = SortedLines::new(Some(base), &self.content);
         while let Some(line) = lines.next_line()? {

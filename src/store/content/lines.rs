@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 use crate::list::Digest;
-use crate::wire::{SnapshotReader, WireError};
+use crate::wire::SnapshotReader;
 
 use super::{Content, patch::rule_of};
 
@@ -18,20 +18,13 @@ pub struct OwnSnapshot<R: Read> {
     left: u64,
 }
 
-fn as_io(error: WireError) -> io::Error {
-    match error {
-        WireError::Io(e) => e,
-        other => io::Error::new(io::ErrorKind::InvalidData, other),
-    }
-}
-
 impl<R: Read> OwnSnapshot<R> {
     /// Reads past the header. `inner` gives uncompressed bytes, `size` of them; `digest` is what they must hash to.
     ///
     /// # Errors
     /// Of the reader, or `InvalidData` if there is no header.
     pub fn new(inner: R, digest: Digest, size: u64) -> io::Result<Self> {
-        let inner = SnapshotReader::new(inner, size).map_err(as_io)?;
+        let inner = SnapshotReader::new(inner, size)?;
         Ok(OwnSnapshot { left: inner.header().entries, inner, digest })
     }
 
@@ -42,10 +35,10 @@ impl<R: Read> OwnSnapshot<R> {
     pub fn next_line(&mut self) -> io::Result<Option<&str>> {
         if self.left > 0 {
             self.left -= 1;
-            return self.inner.next_line().map_err(as_io);
+            return Ok(self.inner.next_line()?);
         }
         // The reader refuses more lines than its header states, so this is the end.
-        self.inner.next_line().map_err(as_io)?;
+        self.inner.next_line()?;
         let found = self.inner.digest().0;
         if found != self.digest {
             let reason = format!("a snapshot that should be {} is {found}; restore it or fetch it again", self.digest);
