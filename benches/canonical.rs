@@ -2,25 +2,15 @@
 //!
 //! Beside it the obvious alternative: always through the IDNA tables, and the URL parser for every host.
 
-use std::{fs::File, hint::black_box, io::Read as _, path::Path, time::Duration};
+mod names;
+
+use std::{hint::black_box, time::Duration};
 
 use bwld::list::{Kind, Rule, canonical_domain};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-/// 100,000 names: of a real list where there is one, else made up in its likeness.
-fn names() -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/big/domains-1120k.txt.zst");
-    let mut text = String::new();
-    let read = File::open(path).and_then(zstd::stream::Decoder::new).and_then(|mut d| d.read_to_string(&mut text));
-    let all: Vec<&str> = text.lines().filter(|l| !l.contains('*')).collect();
-    if read.is_ok() && all.len() > 1_000_000 {
-        return all.iter().step_by(11).take(100_000).map(|l| (*l).to_owned()).collect();
-    }
-    (0..100_000_u64).map(|n| format!("w{}.ads-{:x}.example-{}.com", n % 7, n.wrapping_mul(0x9e37_79b9), n % 1000)).collect()
-}
-
 fn canonical(c: &mut Criterion) {
-    let names = names();
+    let names = names::names(100_000, 11);
     let mut group = c.benchmark_group("canonical");
     group.sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(names.len() as u64));

@@ -2,22 +2,12 @@
 //!
 //! Beside it the obvious alternative: `BufRead::lines`, the IDNA crate and the suffix list for every name, without issues, places or hints.
 
-use std::{fmt::Write as _, fs::File, hint::black_box, io::BufRead as _, io::Read as _, path::Path, time::Duration};
+mod names;
+
+use std::{fmt::Write as _, hint::black_box, io::BufRead as _, time::Duration};
 
 use bwld::formats::{self, Format, Item, ReadError, ReadOptions};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-
-/// 200,000 names: of a real list where there is one, else made up in its likeness.
-fn names() -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/big/domains-1120k.txt.zst");
-    let mut text = String::new();
-    let read = File::open(path).and_then(zstd::stream::Decoder::new).and_then(|mut d| d.read_to_string(&mut text));
-    let all: Vec<&str> = text.lines().filter(|l| !l.contains('*')).collect();
-    if read.is_ok() && all.len() > 1_000_000 {
-        return all.iter().step_by(5).take(200_000).map(|l| (*l).to_owned()).collect();
-    }
-    (0..200_000_u64).map(|n| format!("w{}.ads-{:x}.example-{}.com", n % 7, n.wrapping_mul(0x9e37_79b9), n % 1000)).collect()
-}
 
 fn entries(text: &str, format: Format) -> u64 {
     let options = ReadOptions { format: Some(format), ..ReadOptions::default() };
@@ -29,7 +19,7 @@ fn entries(text: &str, format: Format) -> u64 {
 }
 
 fn read(c: &mut Criterion) {
-    let names = names();
+    let names = names::names(200_000, 5);
     let mut forms = [
         (Format::Domains, String::new()),
         (Format::Hosts, String::new()),
