@@ -1,7 +1,7 @@
 //! What a follower does next: a state machine without I/O, without a clock and without async. Events go in, actions
 //! come out; time is a number the caller gives.
 //!
-//! Guarantees, each held by a property test in `tests.rs`: only a version whose head was verified is ever worked
+//! Guarantees, each held by a property test in `tests/`: only a version whose head was verified is ever worked
 //! towards; the serial never goes back; there is always something under way or a moment at which something begins, so
 //! no sequence of failures leaves the follower dumb; waits grow and are bounded; push falls back to long poll and to
 //! polling and comes back; a bad delta is answered by repair, then by the snapshot, then by another address, and after
