@@ -1,7 +1,7 @@
 //! The index: sled behind a narrow trait. Everything in it can be rebuilt from the journal. The only file that sees sled.
 //!
 //! Guarantees: a batch is applied whole or not at all; a panic inside sled comes out as an error. It need not be
-//! durable: the journal is, and the state remembers in the index which frame it has seen (`state.rs`).
+//! durable: the journal is, and the state remembers in the index which frame it has seen (`state`).
 //!
 //! What is known of sled 1.0.0-alpha.124, read in its source and tried, and how it is met here:
 //!
