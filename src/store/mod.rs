@@ -23,6 +23,7 @@ mod open;
 mod records;
 mod secrets;
 mod segment;
+mod segments;
 mod sort;
 mod state;
 
