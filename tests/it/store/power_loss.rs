@@ -1,7 +1,7 @@
 //! The power goes away under a writer: a file system that is cut off without flushing what it holds in memory.
 //!
 //! ext4 in a file, on a loop device, shut down by its own ioctl (no flush of its log), mounted again. Needs root, loop devices,
-//! mkfs.ext4 and python3 (for the ioctl); where they are missing the test says so, and the recorded disk of `faults.rs` stands in,
+//! mkfs.ext4 and python3 (for the ioctl); where they are missing the test says so, and the recorded disk of `faults` stands in,
 //! which always runs. `BWLD_LONG=1` makes it 60 rounds.
 
 use std::{
