@@ -1,4 +1,4 @@
-//! Holds the layer table of `src/lib.rs`: a module imports only modules with a smaller number.
+//! Holds the layer table of `src/lib.rs`: a module imports only modules with a smaller number. And no file outgrows its reader.
 
 use std::{fs, path::Path};
 
@@ -18,6 +18,9 @@ const LAYERS: [(&str, u8); 10] = [
 
 /// Crates that layers 0 to 2 must not name.
 const DAEMON_ONLY: [&str; 7] = ["tokio", "hyper", "axum", "sled", "tracing", "reqwest", "tower"];
+
+/// Lines that a file of `src` may have, its tests included.
+const MOST_LINES: usize = 400;
 
 fn sources(dir: &Path, into: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(dir).expect("a folder of the source tree").flatten() {
@@ -117,4 +120,15 @@ fn a_module_imports_only_lower_ones() {
         }
     }
     assert!(wrong.is_empty(), "layers are broken:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_file_is_longer_than_can_be_read_at_once() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    assert!(files.len() > 20, "the walk found the source tree");
+    let lines = |file: &Path| fs::read_to_string(file).expect("readable source").lines().count();
+    let long: Vec<String> =
+        files.iter().map(|f| (lines(f), f)).filter(|(n, _)| *n > MOST_LINES).map(|(n, f)| format!("{n} {}", f.display())).collect();
+    assert!(long.is_empty(), "more than {MOST_LINES} lines; part these by what they are about:\n{}", long.join("\n"));
 }
