@@ -3,21 +3,15 @@
 
 It follows one list from one address, verifies everything, and prints a line of JSON for each version it accepts. It is a
 checker: what fails verification ends it, where a real follower would repair, try another address, and keep what it has.
-With `--vectors FOLDER` it reads the test vectors instead. The texts are read by protocol.py.
 
 Exit codes: 0 done, 1 no answer in time, 2 usage, 3 verification failed (the reason is on standard error), 4 stale.
 """
 import argparse, http.client, json, os, signal, sys, tempfile, time, urllib.parse
 
-import vectors
 from protocol import HEAD_MAX, KEYSET_MAX, Head, KeySet, Refused, apply, digest, from_base64, need, parse_delta, parse_snapshot, root, \
-    rule_of, seconds, signers, unpack
+    seconds, signers, unpack
 
 DELTA_MIN, EVENT_MAX, CHAIN_MAX = 65536, 65536, 1000
-
-
-class Unavailable(Exception):
-    """No answer, or none that helps."""
 
 
 def write(path, text):
@@ -29,21 +23,27 @@ def write(path, text):
     os.replace(file.name, path)
 
 
+def next_line(answer):
+    """None of it when the connection breaks."""
+    try:
+        return answer.readline(EVENT_MAX + 1)
+    except (ConnectionError, http.client.HTTPException):
+        return b""
+
+
 class Follower:
     def __init__(self, options):
         self.options, self.url = options, urllib.parse.urlsplit(options.url)
         self.keysets, self.head, self.content, self.etag, self.accepted = [], None, None, None, 0
-        if options.state and os.path.exists(self.state_file()):
-            self.load(json.load(open(self.state_file(), encoding="utf-8")))
-
-    def state_file(self):
-        return os.path.join(self.options.state, self.options.list + ".json")
+        self.state_file = options.state and os.path.join(options.state, options.list + ".json")
+        if self.state_file and os.path.exists(self.state_file):
+            self.load(json.load(open(self.state_file, encoding="utf-8")))
 
     def load(self, state):
         """What was kept is verified again: a state folder is no place of trust."""
         for raw in state["keysets"]:
             self.trust(KeySet(raw.encode()))
-        self.head, self.content = Head(state["head"].encode()), {rule_of(line): line for line in state["lines"]}
+        self.head, self.content = Head(state["head"].encode()), {line.split("\t")[0]: line for line in state["lines"]}
         self.check(self.content, self.head)
         need(signers(self.head.text, self.head.signatures, self.keysets[-1].signing), "unknown-key", "the head that was kept")
 
@@ -53,42 +53,35 @@ class Follower:
     def open(self, path, headers):
         kind = http.client.HTTPSConnection if self.url.scheme == "https" else http.client.HTTPConnection
         connection = kind(self.url.netloc, timeout=90)
-        try:
-            connection.request("GET", self.url.path.rstrip("/") + path, headers=headers)
-            return connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"{path}: {error}") from None
+        connection.request("GET", self.url.path.rstrip("/") + path, headers=headers)
+        return connection.getresponse()
 
     def get(self, path, limit, headers=None, also=()):
-        """Status and body, the latter of at most `limit` octets, packed or not. Other statuses than 200 and those of `also` raise."""
-        answer = self.open(path, {"Accept-Encoding": "zstd", **(headers or {})})
-        with answer:
+        """Answer and body, the latter of at most `limit` octets, packed or not. Other statuses than 200 and those of `also` raise."""
+        with self.open(path, {"Accept-Encoding": "zstd", **(headers or {})}) as answer:
+            if answer.status in also:
+                return answer, b""
             if answer.status != 200:
-                if answer.status in also:
-                    return answer, b""
-                raise Unavailable(f"{path}: status {answer.status}")
-            try:
-                raw = answer.read(limit + 65536)
-            except (OSError, http.client.HTTPException) as error:
-                raise Unavailable(f"{path}: {error}") from None
-            coding = answer.headers.get("content-encoding", "identity")
-            need(coding in ("identity", "zstd"), "refused", f"coding {coding}")
-            need(coding == "zstd" or len(raw) <= limit, "refused", f"{path} is larger than it may be")
+                raise OSError(f"{path}: status {answer.status}")
+            raw, coding = answer.read(limit + 65536), answer.headers.get("content-encoding", "identity")
+            need(coding == "zstd" or coding == "identity" and len(raw) <= limit, "refused", f"{path}: {coding}, {len(raw)} octets")
             return answer, unpack(raw, limit) if coding == "zstd" else raw
+
+    def keyset(self, which=""):
+        return KeySet(self.get("/v1/keyset" + which, KEYSET_MAX)[1])
 
     def trust(self, keyset):
         self.keysets.append(keyset.verify(self.keysets[-1] if self.keysets else None, self.options.trust))
 
     def update_keysets(self, newest):
         """From the pinned key set, or the newest one kept, to `newest`, one by one."""
-        chain = []
-        if not self.keysets:  # which number is pinned is not known: look from the newest backward
-            chain = [KeySet(self.get("/v1/keyset", KEYSET_MAX)[1])]
-            while chain[0].fingerprint != self.options.trust and chain[0].number > 1 and len(chain) < CHAIN_MAX:
-                chain.insert(0, KeySet(self.get(f"/v1/keyset/{chain[0].number - 1}", KEYSET_MAX)[1]))
-        else:
+        if self.keysets:
             need(newest - self.keysets[-1].number <= CHAIN_MAX, "key-set-number", newest)
-            chain = [KeySet(self.get(f"/v1/keyset/{n}", KEYSET_MAX)[1]) for n in range(self.keysets[-1].number + 1, newest + 1)]
+            chain = [self.keyset(f"/{number}") for number in range(self.keysets[-1].number + 1, newest + 1)]
+        else:  # which number is pinned is not known: look from the newest backward
+            chain = [self.keyset()]
+            while chain[0].fingerprint != self.options.trust and chain[0].number > 1 and len(chain) < CHAIN_MAX:
+                chain.insert(0, self.keyset(f"/{chain[0].number - 1}"))
         for keyset in chain:
             self.trust(keyset)
 
@@ -136,17 +129,19 @@ class Follower:
                 content, how = self.fetch(head)
             self.check(content, head)
         self.head, self.content = head, content
-        lines = [content[rule] for rule in sorted(content)]
-        if self.options.state:
-            os.makedirs(self.options.state, exist_ok=True)
-            kept = {"keysets": [keyset.raw.decode() for keyset in self.keysets], "head": raw.decode(), "lines": lines}
-            write(self.state_file(), json.dumps(kept))
-        if self.options.out:
-            write(self.options.out, "".join(line + "\n" for line in lines))
+        self.keep([content[rule] for rule in sorted(content)])
         if how:
             print(json.dumps({"serial": head.serial, "entries": head.entries, "root": head.root, "how": how}), flush=True)
             self.accepted += 1
         need(fresh, "stale", f"serial {head.serial} expired")
+
+    def keep(self, lines):
+        if self.state_file:
+            os.makedirs(self.options.state, exist_ok=True)
+            keysets = [keyset.raw.decode() for keyset in self.keysets]
+            write(self.state_file, json.dumps({"keysets": keysets, "head": self.head.raw.decode(), "lines": lines}))
+        if self.options.out:
+            write(self.options.out, "".join(line + "\n" for line in lines))
 
     def poll(self):
         headers = {"If-None-Match": self.etag} if self.etag else {}
@@ -157,32 +152,28 @@ class Follower:
         need(self.now() < self.head.expires, "stale", f"serial {self.head.serial} expired")
 
     def listen(self):
-        """One connection to the event stream, until it ends or enough versions came. The milliseconds to wait before the next."""
+        """One connection to the event stream, until it ends or enough versions came; then waits as it was told."""
         position = self.options.list + (f":{self.head.serial}" if self.head else "")
-        retry, event, size = 1000, {}, 0
+        wait, event, size = 1000, {}, 0
         with self.open("/v1/events?lists=" + position, {"Accept": "text/event-stream"}) as answer:
             if answer.status != 200:
-                raise Unavailable(f"/v1/events: status {answer.status}")
-            while self.accepted < self.options.versions:
-                try:
-                    line = answer.readline(EVENT_MAX + 1)
-                except (OSError, http.client.HTTPException):
-                    return retry
+                raise OSError(f"/v1/events: status {answer.status}")
+            # A line that is cut off ends it: an event without its empty line is none.
+            while self.accepted < self.options.versions and (line := next_line(answer)).endswith(b"\n"):
                 size += len(line)
                 need(size <= EVENT_MAX, "refused", "an event larger than it may be")
-                if not line.endswith(b"\n"):
-                    return retry  # cut off: an event without its empty line is none
                 field, _, value = line.decode(errors="replace").rstrip("\r\n").partition(":")
                 if field:
                     event[field] = value.removeprefix(" ")
                     continue
                 if event.get("retry", "").isdecimal():
-                    retry = min(int(event["retry"]), 60_000)
+                    wait = min(int(event["retry"]), 60_000)
                 if event.get("event") == "head":
                     self.take(*self.read_event(event.get("data", "")))
                 event, size = {}, 0
                 need(not self.head or self.now() < self.head.expires, "stale", "no fresh head came")
-        return retry
+        if self.accepted < self.options.versions:
+            time.sleep(wait / 1000)
 
     def read_event(self, text):
         """The head, and the delta that came with it: (from, to, packed) or none."""
@@ -194,43 +185,35 @@ class Follower:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Refused("form", f"event: {error!r}") from None
 
-    def run(self):
-        while self.accepted < self.options.versions:
-            if self.options.events:
-                wait = self.listen()
-                if self.accepted < self.options.versions:
-                    time.sleep(wait / 1000)
-            else:
-                self.poll()
-
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("--url", "--trust", "--list", "--out", "--state", "--vectors"):
-        arguments.add_argument(name)
+    for name in ("--url", "--trust", "--list"):
+        arguments.add_argument(name, required=True)
+    arguments.add_argument("--out", help="write the list here")
+    arguments.add_argument("--state", help="keep in this folder what is needed to go on")
     arguments.add_argument("--versions", type=int, default=sys.maxsize, help="end after so many")
     arguments.add_argument("--events", action="store_true", help="listen instead of asking")
-    arguments.add_argument("--timeout", type=float, default=0, help="end after so many seconds, with code 1")
+    arguments.add_argument("--timeout", type=int, default=0, help="end after so many seconds, with code 1")
     arguments.add_argument("--now", help="take this as the time (for tests)")
     options = arguments.parse_args()
-    if options.vectors:
-        return vectors.run(options.vectors)
-    if not (options.url and options.trust and options.list):
-        arguments.error("--url, --trust and --list are needed")
-
-    def late(*_):
-        raise Unavailable("not done in time")
     signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, options.timeout)
+    signal.alarm(options.timeout)
     try:
-        Follower(options).run()
+        follower = Follower(options)
+        while follower.accepted < options.versions:
+            follower.listen() if options.events else follower.poll()
     except Refused as refused:
         print("refused: " + ": ".join(map(str, refused.args)), file=sys.stderr)
         return 4 if refused.args[0] == "stale" else 3
-    except Unavailable as error:
+    except (OSError, http.client.HTTPException) as error:
         print(f"no answer: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def late(*_):
+    raise TimeoutError("not done in time")
 
 
 if __name__ == "__main__":

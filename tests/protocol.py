@@ -1,9 +1,8 @@
-"""The texts of docs/PROTOCOL.md (sections 2 to 10), read and checked. Written from that page alone.
+"""The texts of docs/PROTOCOL.md that a follower meets (sections 5 to 10), read and checked. Written from that page alone.
 
-Nothing here reads a clock, a file or a socket. Of UTS #46 (section 3.1) it knows what the standard library does: that an
-A-label is Punycode, not the tables of mapping and validity.
+Nothing here reads a clock, a file or a socket.
 """
-import base64, datetime, io, ipaddress, re
+import base64, datetime, io, re
 from hashlib import sha256
 
 import zstandard
@@ -22,14 +21,10 @@ def need(holds, word, detail=""):
         raise Refused(word, detail)
 
 
-# --- Sections 2 to 4: the forms of small things, rules and entries
+# --- Section 2: the forms of small things
 
-NUM, DIGEST = r"(0|[1-9][0-9]{0,18})", r"sha256:[0-9a-f]{64}"
-TIME, ORIGIN, LIST, CODE = r"([0-9T:Z-]{20})", r"([a-z0-9.-]{1,253})", r"[a-z0-9][a-z0-9-]{0,62}", r"[a-z0-9][a-z0-9._-]{0,31}"
-LABEL = re.compile(r"[a-z0-9_-]{1,63}")
-ENTRY = re.compile(rf"([!-~]{{1,2048}})(?:\tcat=({CODE}(?:,{CODE}){{0,15}}))?(?:\tref=[A-Za-z0-9_-]{{8,32}})?"
-                   rf"(?:\tage=(?:[1-9]|1[0-9]|2[01]))?(?:\tact=(?:block|warn|log))?(?:\trsn={CODE})?"
-                   rf"(?:\texp=([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}))?")
+NUM, TIME, DIGEST = r"(0|[1-9][0-9]{0,18})", r"([0-9T:Z-]{20})", r"sha256:[0-9a-f]{64}"
+ORIGIN, LIST = r"([a-z0-9.-]{1,253})", r"[a-z0-9][a-z0-9-]{0,62}"
 COMMON = rf"origin {ORIGIN}\nlist ({LIST})\ncolour (black|white)\n"
 
 
@@ -51,72 +46,6 @@ def seconds(text):
         raise Refused("form", f"time {text}") from None
 
 
-def is_domain(host):
-    labels = host.split(".")
-    for label in labels:
-        if not LABEL.fullmatch(label):
-            return False
-        if label.startswith("xn--"):
-            try:
-                plain = label[4:].encode().decode("punycode")
-            except UnicodeError:
-                return False
-            if plain.isascii() or plain.encode("punycode").decode() != label[4:]:
-                return False
-    return len(host) <= 253 and len(labels) >= 2 and not re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1])
-
-
-def address(text):
-    """The address and the one way to write it, or None."""
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    mapped = getattr(found, "ipv4_mapped", None)  # Python from 3.13 on writes these in another way than the protocol
-    canonical = f"::ffff:{int(mapped) >> 16:x}:{int(mapped) & 0xffff:x}" if mapped else str(found)
-    return found if canonical == text else None
-
-
-def is_url(text):
-    found = re.fullmatch(r"([a-z0-9._-]+|\[[0-9a-f:]+\])(?::([0-9]+))?(/[!-~]*)", text)
-    if not found:
-        return False
-    host, port, (path, mark, query) = found[1], found[2], found[3].partition("?")
-    v6, v4 = host.startswith("["), re.fullmatch(r"[0-9.]+", host)
-    return (bool(address(host.strip("[]"))) if v6 or v4 else is_domain(host)) \
-        and (port is None or (str(int(port)) == port and int(port) < 65536 and port not in ("80", "443"))) \
-        and not (mark and not query) and not re.search(r'[\\<>"`{}#]', path) and not re.search(r"[<>\"'#]", query) \
-        and not any(segment in (".", "..") for segment in path.split("/")) \
-        and all(re.fullmatch(r"[0-9A-F]{2}", octet[:2]) and not re.fullmatch(r"[A-Za-z0-9._~-]", chr(int(octet[:2], 16)))
-                for octet in found[3].split("%")[1:])
-
-
-def is_rule(rule):
-    kind, _, target = rule.partition(":")
-    if kind == "cidr":
-        start, _, length = target.partition("/")
-        found = address(start)
-        if not found or not re.fullmatch(r"[1-9][0-9]{0,2}", length) or getattr(found, "ipv4_mapped", None):
-            return False
-        least, most = (8, 32) if found.version == 4 else (16, 128)
-        return least <= int(length) <= most and int(found) & ((1 << most - int(length)) - 1) == 0
-    return kind in ("domain", "subtree") and is_domain(target) or kind in ("url", "prefix") and is_url(target)
-
-
-def rule_of(line):
-    """The rule of a canonical entry line."""
-    found = ENTRY.fullmatch(line) if len(line) <= 4096 else None
-    need(found and is_rule(found[1]), "refused", f"no canonical entry: {line[:200]!r}")
-    codes = (found[2] or "").split(",")
-    need(all(a < b for a, b in zip(codes, codes[1:])), "refused", "categories out of order")
-    if found[3]:
-        try:  # Python knows no year 0; it has the days of the year 2000
-            datetime.date.fromisoformat(re.sub("^0000", "2000", found[3]))
-        except ValueError:
-            raise Refused("refused", f"date {found[3]}") from None
-    return found[1]
-
-
 # --- Section 5: the root; sections 6 and 7: snapshots and deltas. Content is a dict from rule to line.
 
 def bucket_digests(content, k):
@@ -134,58 +63,44 @@ def root(content, k):
     return digest(b"\2\1" + bytes([k]) + len(content).to_bytes(8, "big") + level[0])
 
 
-def body(raw, header):
-    """The header's fields and the lines behind it, as many as it says."""
-    need(raw.isascii(), "refused", "not ASCII")
-    found = re.match(header, raw.decode())
-    need(found, "refused", "no such header")
+def body(raw, header, sign=""):
+    """The fields of the header, and the lines behind it by their rules: as many as it says, and in order."""
+    need(raw.isascii() and (found := re.match(header + r"\n\n", raw.decode())), "refused", "no such header")
     lines = raw.decode()[found.end():].split("\n")
     need(lines.pop() == "" and len(lines) == number(found[found.lastindex]), "refused", "another number of lines than announced")
-    return found.groups(), lines
+    rules = []
+    for line in lines:  # only the form: the signed root vouches for the rest (section 3)
+        form = re.fullmatch(sign + r"((?:domain|subtree|url|prefix|cidr):[!-~]+)(?:\t[!-~]+)*", line)
+        need(form and len(form[1]) <= 2048 and len(line) <= 4096 + len(sign and "+"), "refused", f"no such line: {line[:200]!r}")
+        rules.append(form[1])
+    need(all(a < b for a, b in zip(rules, rules[1:])), "refused", "rules not ascending")
+    return found.groups(), dict(zip(rules, lines))
 
 
 def parse_snapshot(raw):
-    fields, lines = body(raw, rf"bwld snapshot v1\n{COMMON}serial {NUM}\nentries {NUM}\n\n")
+    """Header fields and content."""
+    fields, content = body(raw, rf"bwld snapshot v1\n{COMMON}serial {NUM}\nentries {NUM}")
     number(fields[3], 1)
-    rules = [rule_of(line) for line in lines]
-    need(all(a < b for a, b in zip(rules, rules[1:])), "refused", "rules not ascending")
-    return fields, dict(zip(rules, lines))
+    return fields, content
 
 
 def parse_delta(raw):
-    """Header fields and {rule: (sign, line)}."""
-    fields, lines = body(raw, rf"bwld delta v1\n{COMMON}from {NUM}\nto {NUM}\nchanges {NUM}\n\n")
+    """Header fields and changes: a dict from rule to line, the sign included."""
+    fields, changes = body(raw, rf"bwld delta v1\n{COMMON}from {NUM}\nto {NUM}\nchanges {NUM}", "[+~-]")
     need(1 <= number(fields[3]) < number(fields[4]), "refused", "a delta that does not lead on")
-    rules = [rule_of(line[1:]) for line in lines]
-    need(all(a < b for a, b in zip(rules, rules[1:])), "refused", "changes not ascending")
-    for line, rule in zip(lines, rules):
-        need(line[0] in "+~-" and (line[0] != "-" or line[1:] == rule), "refused", f"no such change: {line!r}")
-    return fields, {rule: (line[0], line[1:]) for line, rule in zip(lines, rules)}
+    need(all(line[0] != "-" or line[1:] == rule for rule, line in changes.items()), "refused", "a removal with attributes")
+    return fields, changes
 
 
 def apply(content, changes):
     content = dict(content)
-    for rule, (sign, line) in changes.items():
-        need((rule in content) == (sign != "+"), "refused", f"{sign}{rule} does not fit the content")
-        if sign == "-":
+    for rule, line in changes.items():
+        need((rule in content) == (line[0] != "+"), "refused", f"{line} does not fit the content")
+        if line[0] == "-":
             del content[rule]
         else:
-            content[rule] = line
+            content[rule] = line[1:]
     return content
-
-
-def compose(first, then):
-    """The octets of the delta that does what both do."""
-    (a, changes), (b, later) = first, then
-    need(a[:3] == b[:3] and a[4] == b[3], "refused", "the second does not begin where the first ends")
-    changes, table = dict(changes), {"+~": "+", "+-": "", "~~": "~", "~-": "-", "-+": "~"}
-    for rule, (sign, line) in later.items():
-        joined = table.get(changes[rule][0] + sign) if rule in changes else sign
-        need(joined is not None, "refused", f"{rule}: {sign} cannot follow")
-        changes[rule] = (joined, line)
-    lines = [sign + line for _, (sign, line) in sorted(changes.items()) if sign]
-    head = f"bwld delta v1\norigin {a[0]}\nlist {a[1]}\ncolour {a[2]}\nfrom {a[3]}\nto {b[4]}\nchanges {len(lines)}\n\n"
-    return (head + "".join(line + "\n" for line in lines)).encode()
 
 
 # --- Section 8: signed notes and heads; section 9: key sets

@@ -1,4 +1,5 @@
-//! The second implementation, `tests/follow.py`, written from docs/PROTOCOL.md alone, against this publisher and these vectors.
+//! The second implementation, `tests/follow.py`, written from docs/PROTOCOL.md alone, against this publisher, and
+//! `tests/vectors.py`, which reads the vectors with the same code.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,12 +25,16 @@ const NOW: &str = "2026-11-24T12:00:00Z";
 /// Seconds after which the script gives up.
 const PATIENCE: &str = "100";
 
-/// The script, when it can run here. On CI it must.
+/// The follower, when it can run here. On CI it must.
 fn script() -> Option<Command> {
+    python("follow.py")
+}
+
+fn python(script: &str) -> Option<Command> {
     let asked = Command::new("python3").args(["-c", "import cryptography, zstandard"]).stderr(Stdio::null()).status();
     if asked.is_ok_and(|status| status.success()) {
         let mut command = Command::new("python3");
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/follow.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script)).env("PYTHONDONTWRITEBYTECODE", "1");
         return Some(command);
     }
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI must have python3 with cryptography and zstandard");
@@ -196,9 +201,9 @@ fn bent(desk: &Desk, part: &'static str, from: &'static str, to: &'static str) -
 
 #[test]
 fn the_second_implementation_reads_every_vector_as_it_is_meant() {
-    let Some(mut script) = script() else { return };
+    let Some(mut script) = python("vectors.py") else { return };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/protocol");
-    let output = script.arg("--vectors").arg(folder).output().expect("python3 starts");
+    let output = script.arg(folder).output().expect("python3 starts");
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{complaint}");
     let said: Value = serde_json::from_slice(&output.stdout).expect("a line of JSON");
