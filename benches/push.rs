@@ -1,7 +1,9 @@
 //! What push subscribers cost, and how soon they have a change: the question behind docs/BENCHMARKS.md, "push".
 //!
-//! The server is a process of its own (this program, started once more), so that its memory is not mixed with that of
-//! its thousands of clients. It asserts that every subscriber gets every change; the figures are only printed.
+//! First the whole way through the built program, from a publication over the operator's API to the follower's file. Then
+//! the feed alone: its server is a process of its own (this program, started once more), so that its memory is not mixed
+//! with that of its thousands of clients. It asserts that everybody gets every change, and that an empty poll is small;
+//! the times are only printed, beside their bars.
 //!
 //!     cargo bench --bench push              1,000 and 2,000 subscribers
 //!     cargo bench --bench push -- --test    a few, quickly
@@ -9,6 +11,8 @@
 #[path = "../tests/it/publishing.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod publishing;
+#[path = "push/whole_way.rs"]
+mod whole_way;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -117,6 +121,9 @@ async fn subscriber(address: SocketAddr, list: &'static str, serial: u64, seen: 
                 continue;
             }
             let block = String::from_utf8(block).expect("text");
+            if block.starts_with(':') {
+                continue;
+            }
             assert!(block.contains("\"delta\":{"), "the change is inside");
             let id = block.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id");
             let _ = seen.send((id.split_once(':').expect("a serial").1.parse().expect("a serial"), now()));
@@ -137,15 +144,55 @@ async fn all_have(seen: &mut mpsc::UnboundedReceiver<(u64, Duration)>, count: us
     delays
 }
 
-fn show(what: &str, mut delays: Vec<Duration>) {
+fn show(what: &str, mut delays: Vec<Duration>, bar: &str) {
     delays.sort();
     let at = |share: f64| delays[((delays.len() - 1) as f64 * share) as usize];
-    println!("{what}: median {:.1?}, 99 % {:.1?}, last {:.1?} ({} deliveries)", at(0.5), at(0.99), at(1.0), delays.len());
+    let bar = if bar.is_empty() { String::new() } else { format!(" (bar: {bar})") };
+    println!("{what}: median {:.2?}, 99 % {:.2?}, last {:.2?}, {} times{bar}", at(0.5), at(0.99), at(1.0), delays.len());
+}
+
+/// The whole way, with `idle` subscribers connected.
+fn whole_way(runtime: &tokio::runtime::Runtime, idle: usize, rounds: usize) {
+    let way = whole_way::measure(rounds, |address| {
+        let (quiet, mut seen) = mpsc::unbounded_channel();
+        for _ in 0..idle {
+            runtime.spawn(subscriber(address, "quiet", 1, quiet.clone()));
+        }
+        runtime.block_on(all_have(&mut seen, idle, 0, Duration::ZERO));
+        seen
+    });
+    show("from the acknowledged publication to the follower's file", way.acknowledged, "median 50 ms, 99 % 250 ms");
+    show("from the sending of the publication to the same", way.asked, "");
+}
+
+/// Octets of the answer to a poll that brings nothing, header included.
+async fn empty_poll(address: SocketAddr, path: &str, fields: &str) -> usize {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{fields}connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("the server reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with(b"HTTP/1.1 304"), "{}", String::from_utf8_lossy(&answer));
+    assert!(answer.len() <= 1_024, "an empty poll of {} octets", answer.len());
+    answer.len()
+}
+
+/// The two polls that bring nothing.
+async fn empty_polls(address: SocketAddr) {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(b"GET /v1/lists/quiet/head HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    let tag = answer.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").to_owned();
+    let by_tag = empty_poll(address, "/v1/lists/quiet/head", &format!("if-none-match: {tag}\r\n")).await;
+    let by_time = empty_poll(address, "/v1/lists/quiet/head?wait=1&after=1", "").await;
+    println!("empty poll: {by_tag} octets of answer by tag, {by_time} when a long poll's time is over (bar: 1,024)");
 }
 
 async fn measure(idle: usize, all: usize, rounds: usize) {
     let mut server = Server::start();
     let (quiet, mut quiet_seen) = mpsc::unbounded_channel();
+    empty_polls(server.address).await;
     let before = server.resident();
     for _ in 0..idle {
         tokio::spawn(subscriber(server.address, "quiet", 1, quiet.clone()));
@@ -153,7 +200,7 @@ async fn measure(idle: usize, all: usize, rounds: usize) {
     all_have(&mut quiet_seen, idle, 0, Duration::ZERO).await;
     let after = server.resident();
     let each = after.saturating_sub(before) as f64 / 1024.0 / idle as f64;
-    println!("{idle} idle subscribers: {each:.1} KiB each (resident {} -> {} KiB)", before / 1024, after / 1024);
+    println!("{idle} idle subscribers: {each:.1} KiB each (resident {} -> {} KiB; bar: 39 KiB)", before / 1024, after / 1024);
 
     let (busy, mut busy_seen) = mpsc::unbounded_channel();
     tokio::spawn(subscriber(server.address, "busy", 1, busy.clone()));
@@ -163,7 +210,7 @@ async fn measure(idle: usize, all: usize, rounds: usize) {
         let (serial, at) = server.publish("busy");
         delays.extend(all_have(&mut busy_seen, 1, serial, at).await);
     }
-    show(&format!("1 of {} is sent a change", idle + 1), delays);
+    show(&format!("1 of {} is sent a change", idle + 1), delays, "");
 
     for _ in idle..all {
         tokio::spawn(subscriber(server.address, "quiet", 1, quiet.clone()));
@@ -176,8 +223,8 @@ async fn measure(idle: usize, all: usize, rounds: usize) {
         last.extend(round.iter().max());
         delays.extend(round);
     }
-    show(&format!("all of {all} are sent a change"), delays);
-    show(&format!("until the last of {all} has it"), last);
+    show(&format!("all of {all} are sent a change"), delays, "");
+    show(&format!("until the last of {all} has it"), last, "2 s");
     println!("resident with {all}, after {} changes to each: {} KiB", rounds.div_ceil(10), server.resident() / 1024);
 }
 
@@ -188,5 +235,6 @@ fn main() {
     let quick = std::env::args().any(|argument| argument == "--test");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let (idle, all, rounds) = if quick { (20, 40, 10) } else { (1_000, 2_000, 200) };
+    whole_way(&runtime, idle, rounds);
     runtime.block_on(measure(idle, all, rounds));
 }
