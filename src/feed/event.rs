@@ -54,7 +54,9 @@ pub(super) fn bye(come_back_after: Duration) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use super::super::position::MAX_LISTS;
     use super::*;
+    use crate::wire::MAX_HEAD;
 
     #[test]
     fn an_event_is_one_line_of_json_and_ends_with_an_empty_line() {
@@ -70,5 +72,22 @@ mod tests {
         );
         assert_eq!(opening(&Position::parse("a:2,b").expect("a position")), "event: head\nid: a:2,b\n".as_bytes());
         assert_eq!(bye(Duration::from_millis(2500)), "event: bye\nretry: 2500\ndata: {}\n\n".as_bytes());
+    }
+
+    /// docs/PROTOCOL.md section 12 promises 65,536 octets; a follower breaks off at more.
+    #[test]
+    fn the_largest_event_is_within_what_the_protocol_promises() {
+        let name = |n: usize| format!("{n:02}{}", "x".repeat(61));
+        let last = Serial::new(i64::MAX as u64).expect("the last serial");
+        let position = (0..MAX_LISTS).map(|n| format!("{}:{last}", name(n))).collect::<Vec<_>>().join(",");
+        let position = Position::parse(&position).expect("the longest position");
+        let list = &position.lists()[0].0;
+        assert_eq!(list.as_str().len(), 63);
+        // No note is worse to escape: a line feed takes two octets, and the parts of a note have no quotes or controls.
+        let head = "a\n".repeat(MAX_HEAD / 2);
+        let delta = vec![0xff; MAX_INLINE];
+        let data = data_line(list, &head, Some((last, last, &delta)));
+        let event = opening(&position).len() + data.len();
+        assert!(event <= 65_536, "{event} octets");
     }
 }

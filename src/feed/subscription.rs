@@ -31,7 +31,7 @@ pub struct Subscription {
     stands: Box<[Stand]>,
     /// Where to look first, so that a busy list does not starve the others.
     first: usize,
-    /// The second half of an event.
+    /// What comes next whatever happens: the second half of an event, at first the comment.
     rest: Option<Bytes>,
     ended: bool,
     _slot: Slot,
@@ -40,7 +40,8 @@ pub struct Subscription {
 impl Subscription {
     pub(super) fn new(hub: Arc<Hub>, signal: watch::Receiver<Signal>, position: Position, slot: Slot) -> Self {
         let stands = position.lists().iter().map(|(list, serial)| Stand { list: list.clone(), serial: *serial, note: None }).collect();
-        Subscription { hub, signal, stands, first: 0, rest: None, ended: false, _slot: slot }
+        // Something at once, so that the client and every proxy in between see that the stream is open.
+        Subscription { hub, signal, stands, first: 0, rest: Some(comment()), ended: false, _slot: slot }
     }
 
     /// The next piece of the stream; waits for one. `None` after the `bye`.

@@ -99,6 +99,14 @@ async fn nothing_comes(subscription: &mut Subscription) {
     assert!(piece.is_err(), "nothing was expected, but {piece:?} came");
 }
 
+/// A stream that has said, at once, that it is open.
+async fn opened(world: &World, position: &str) -> Subscription {
+    let mut stream = world.hub.subscribe(at(position)).expect("a place");
+    let first = tokio::time::timeout(Duration::from_secs(20), stream.next()).await.expect("at once");
+    assert_eq!(first.as_deref(), Some(&b":\n\n"[..]), "{position}");
+    stream
+}
+
 #[tokio::test]
 async fn a_subscriber_gets_what_is_newer_first_and_each_new_head_then() {
     let world = World::new();
@@ -141,7 +149,7 @@ async fn without_a_serial_the_head_comes_alone_and_deltas_follow_it() {
 async fn a_subscriber_that_is_ahead_is_sent_nothing_older() {
     let world = World::new();
     world.publish("a", &additions("a", 0..10));
-    let mut stream = world.hub.subscribe(at("a:9")).expect("a place");
+    let mut stream = opened(&world, "a:9").await;
     nothing_comes(&mut stream).await;
     world.publish("a", &["+domain:x.example"]);
     nothing_comes(&mut stream).await;
@@ -151,7 +159,7 @@ async fn a_subscriber_that_is_ahead_is_sent_nothing_older() {
 async fn one_that_reads_slowly_gets_the_newest_head_and_a_merged_delta() {
     let world = World::new();
     world.publish("a", &additions("a", 0..100));
-    let mut stream = world.hub.subscribe(at("a:1")).expect("a place");
+    let mut stream = opened(&world, "a:1").await;
     nothing_comes(&mut stream).await;
     for i in 0..20 {
         world.publish("a", &[format!("+domain:new{i}.example")]);
@@ -188,7 +196,7 @@ async fn an_idle_stream_gets_a_comment_and_at_the_end_a_goodbye() {
     assert_eq!(HubOptions::default().idle_comment, Duration::from_secs(25));
     let world = World::with(HubOptions { idle_comment: Duration::from_millis(40), ..HubOptions::default() });
     world.publish("a", &additions("a", 0..10));
-    let mut stream = world.hub.subscribe(at("a:1")).expect("a place");
+    let mut stream = opened(&world, "a:1").await;
     let began = std::time::Instant::now();
     assert_eq!(stream.next().await.as_deref(), Some(&b":\n\n"[..]));
     assert!(began.elapsed() >= Duration::from_millis(40));
