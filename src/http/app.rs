@@ -23,11 +23,13 @@ pub struct RouteOptions {
     pub poll_every: Duration,
     /// How long a client that was turned away is to wait at least.
     pub come_back: Duration,
+    /// How long the body of a request may stand still.
+    pub body_stall: Duration,
 }
 
 impl Default for RouteOptions {
     fn default() -> Self {
-        RouteOptions { poll_every: Duration::from_secs(60), come_back: Duration::from_secs(10) }
+        RouteOptions { poll_every: Duration::from_secs(60), come_back: Duration::from_secs(10), body_stall: Duration::from_secs(30) }
     }
 }
 
@@ -65,6 +67,14 @@ pub struct App {
     pub admin: Option<Admin>,
     /// Times told to clients.
     pub options: RouteOptions,
+}
+
+impl App {
+    /// Why requests should go elsewhere; empty: this one is ready. A store that takes no commits any more is a reason.
+    pub(super) fn not_ready(&self) -> Vec<String> {
+        let failure = self.admin.as_ref().and_then(|admin| admin.store.failure().borrow().clone());
+        failure.into_iter().chain(self.readiness.reasons()).collect()
+    }
 }
 
 /// What every route is given.

@@ -30,7 +30,7 @@ pub(super) async fn alive() -> Response {
 
 /// Whether requests should be sent here.
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
-    let reasons = shared.app.readiness.reasons();
+    let reasons = shared.app.not_ready();
     let (out_of_service, degraded) = match shared.app.admin.clone() {
         // Looking at a list waits for whoever is changing it.
         Some(admin) => {

@@ -37,7 +37,6 @@ pub(super) struct HttpMetrics {
     pub(super) requests: Family<Request, Counter>,
     pub(super) duration: Family<Route, Histogram, fn() -> Histogram>,
     pub(super) body_bytes: Family<Route, Counter>,
-    publications: Family<List, Counter>,
     commits: Counter,
     serial: Family<List, Gauge>,
     entries: Family<List, Gauge>,
@@ -52,7 +51,6 @@ impl HttpMetrics {
             requests: Family::default(),
             duration: Family::new_with_constructor(durations),
             body_bytes: Family::default(),
-            publications: Family::default(),
             commits: Counter::default(),
             serial: Family::default(),
             entries: Family::default(),
@@ -64,7 +62,9 @@ impl HttpMetrics {
         let help = "From the request's header to the answer's header";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, metrics.duration.clone());
         registry.register_with_unit("http_response_body", "Octets of bodies sent, as encoded", Unit::Bytes, metrics.body_bytes.clone());
-        registry.register("publications", "Versions published through the operator's API", metrics.publications.clone());
+        if let Some(admin) = &app.admin {
+            admin.publisher.metrics().register(registry);
+        }
         registry.register("journal_commits", "Frames of the journal, as numbered", metrics.commits.clone());
         registry.register("list_serial", "Newest version of a list", metrics.serial.clone());
         registry.register("list_entries", "Entries in the newest version", metrics.entries.clone());
@@ -73,11 +73,6 @@ impl HttpMetrics {
         registry.register("ready", "1 when ready to serve", metrics.ready.clone());
         app.hub.metrics().register(registry.sub_registry_with_prefix("feed"));
         metrics
-    }
-
-    /// A version of this list was published.
-    pub(super) fn published(&self, list: &str) {
-        self.publications.get_or_create(&List { list: list.to_owned() }).inc();
     }
 
     /// Everything as OpenMetrics text.
@@ -98,7 +93,7 @@ impl HttpMetrics {
             let last = admin.store.last_frame();
             self.commits.inc_by(last.saturating_sub(self.commits.get()));
         }
-        self.ready.set(i64::from(app.readiness.reasons().is_empty()));
+        self.ready.set(i64::from(app.not_ready().is_empty()));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)

@@ -10,7 +10,7 @@ use super::base::{Haste, list_lines, write_base};
 use super::lines::{NoLines, apply};
 use super::publish::{DELTAS_FREE, MAX_DELTAS};
 use super::state::{Slot, State, replay};
-use super::{PublishError, Publisher};
+use super::{PublishError, Publisher, Signed};
 
 /// What maintenance did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -82,7 +82,7 @@ impl Publisher {
             });
         }
         // Crash before the record: the old base stays in force, the new one is swept. After: the start opens the new one.
-        self.sign_again(&mut state, |next| {
+        self.sign_again(&mut state, Signed::Base, |next| {
             next.bases = Arc::new(next.bases.last().cloned().into_iter().chain([base]).collect());
             next.content = content;
         })?;

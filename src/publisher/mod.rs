@@ -17,6 +17,7 @@ mod import;
 mod lines;
 mod lists;
 mod maintain;
+mod metrics;
 mod options;
 mod protect;
 mod publish;
@@ -39,6 +40,7 @@ pub use api::{
 pub use error::{Class, PublishError};
 pub use import::ImportOptions;
 pub use maintain::Maintenance;
+pub use metrics::{PublisherMetrics, Signed};
 pub use options::PublisherOptions;
 pub use protect::{Protected, ProtectedError};
 
@@ -59,6 +61,7 @@ pub struct Publisher {
     /// The newest key set, with the chain that leads to it verified.
     keyset: RwLock<Option<Trusted>>,
     maintaining: Mutex<()>,
+    metrics: PublisherMetrics,
 }
 
 impl Publisher {
@@ -88,6 +91,7 @@ impl Publisher {
             lists: RwLock::default(),
             keyset: RwLock::new(keyset),
             maintaining: Mutex::new(()),
+            metrics: PublisherMetrics::default(),
         };
         for known in publisher.store.lists()? {
             if known.removed {
@@ -111,6 +115,11 @@ impl Publisher {
     /// What the operator set.
     pub fn options(&self) -> &PublisherOptions {
         &self.options
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &PublisherMetrics {
+        &self.metrics
     }
 
     fn slot(&self, id: &ListId) -> Result<Arc<Slot>, PublishError> {

@@ -16,7 +16,7 @@ use super::guards::{FORCEABLE, Screen, Tally, too_much};
 use super::lines::{Lines, SmallChanges, apply};
 use super::sign::snapshot_ref;
 use super::state::State;
-use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal};
+use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal, Signed};
 
 /// Refusals that are listed; the rest is counted.
 pub(super) const LISTED: usize = 100;
@@ -162,6 +162,7 @@ impl Publisher {
         state.published = Some(published.clone());
         self.catalog.set(published);
         tracing::info!(list = %state.meta.id, serial = %version.serial, entries = version.entries, "published");
+        self.metrics.signed(&state.meta.id, Signed::Version);
         (self.announce)(&state.meta.id);
     }
 

@@ -8,7 +8,7 @@ use crate::trust::{CLOCK_SKEW, Trusted};
 use crate::wire::{Head, MAX_KEYSET, Note, SnapshotRef};
 
 use super::state::State;
-use super::{PublishError, Publisher};
+use super::{PublishError, Publisher, Signed};
 
 /// How `Head` names a base.
 pub(super) fn snapshot_ref(base: &BaseRef) -> SnapshotRef {
@@ -57,7 +57,7 @@ impl Publisher {
     }
 
     /// Signs the newest version of a list again, with its base as it is or another.
-    pub(super) fn sign_again(&self, state: &mut State, change: impl FnOnce(&mut PublishedList)) -> Result<(), PublishError> {
+    pub(super) fn sign_again(&self, state: &mut State, kind: Signed, change: impl FnOnce(&mut PublishedList)) -> Result<(), PublishError> {
         let Some(published) = &state.published else { return Ok(()) };
         let mut next = PublishedList::clone(published);
         change(&mut next);
@@ -72,6 +72,7 @@ impl Publisher {
         let next = Arc::new(next);
         state.published = Some(next.clone());
         self.catalog.set(next);
+        self.metrics.signed(&list, kind);
         (self.announce)(&list);
         Ok(())
     }
@@ -87,7 +88,7 @@ impl Publisher {
         for slot in self.slots() {
             let mut state = slot.lock();
             if state.due(self) {
-                if let Err(e) = self.sign_again(&mut state, |_| ()) {
+                if let Err(e) = self.sign_again(&mut state, Signed::Heartbeat, |_| ()) {
                     tracing::error!(list = %slot.id, error = %e, "a head could not be signed again");
                     failed.get_or_insert(e);
                     continue;

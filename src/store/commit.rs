@@ -21,6 +21,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
+use tokio::sync::watch;
+
 use crate::list::{ListId, Serial};
 
 use super::{
@@ -87,6 +89,7 @@ pub struct Store {
     pub(super) maintenance: Mutex<()>,
     pub(super) index: RwLock<Arc<dyn Index>>,
     pub(super) degraded: Mutex<Option<String>>,
+    pub(super) failure: watch::Sender<Option<String>>,
     pub(super) _lock: FolderLock,
 }
 
@@ -113,6 +116,10 @@ impl Store {
     /// [`StoreError::NotCommitted`]: everything is as it was. [`StoreError::Poisoned`]: the outcome is unknown; every later commit fails
     /// until a restart, which finds the record whole or not at all.
     pub fn commit(&self, record: &Record) -> Result<FrameId, StoreError> {
+        self.noted(self.commit_record(record))
+    }
+
+    fn commit_record(&self, record: &Record) -> Result<FrameId, StoreError> {
         if matches!(record, Record::ListState { .. } | Record::Version { .. }) {
             return Err(StoreError::Refused { reason: "only a checkpoint may restate the state".into() });
         }
@@ -128,7 +135,7 @@ impl Store {
             // Nothing has been written; the next call finds an index that works.
             self.heal(&writer, &index, &reason)?;
             drop(writer);
-            return self.commit(record);
+            return self.commit_record(record);
         }
         fits?;
         // What a crash leaves at each of the following steps stands at the head of this file.
@@ -142,7 +149,8 @@ impl Store {
             applied = index.flush();
         }
         if let Err(error) = applied {
-            self.heal(&writer, &index, &error.to_string())?;
+            // The frame is durable, whatever the index is: failing to replace it must not look like a refusal.
+            self.heal(&writer, &index, &error.to_string()).map_err(|e| StoreError::Index { reason: e.to_string() })?;
         }
         Ok(frame)
     }
@@ -189,6 +197,19 @@ impl Store {
         self.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What only a restart mends, once it has happened: commits fail from then on. Whoever watches it hears at once.
+    pub fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+
+    /// Tells whoever watches when this was the end of committing; the first reason stays.
+    fn noted<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error @ (StoreError::Poisoned { .. } | StoreError::Index { .. })) = &done {
+            self.failure.send_if_modified(|failure| failure.is_none().then(|| *failure = Some(error.to_string())).is_some());
+        }
+        done
+    }
+
     /// Removes artefacts that nothing names any more, and makes a checkpoint when the journal has grown enough. May take a while;
     /// commits wait only while the checkpoint is written.
     ///
@@ -214,6 +235,10 @@ impl Store {
     }
 
     fn checkpoint_now(&self, writer: &mut Writer) -> Result<u64, StoreError> {
+        self.noted(self.write_checkpoint(writer))
+    }
+
+    fn write_checkpoint(&self, writer: &mut Writer) -> Result<u64, StoreError> {
         let frames = self.read_held(writer, state::checkpoint_len)?;
         let index = self.index_now();
         if frames == 0 {

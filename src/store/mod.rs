@@ -13,6 +13,7 @@ mod commit;
 mod content;
 mod disk;
 mod error;
+pub mod failing;
 pub mod faults;
 mod frame;
 mod index;

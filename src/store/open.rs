@@ -7,6 +7,8 @@ use std::{
     sync::{Arc, Mutex, RwLock},
 };
 
+use tokio::sync::watch;
+
 use crate::list::{Digest, ListId};
 
 use super::{
@@ -122,6 +124,7 @@ impl Store {
             maintenance: Mutex::new(()),
             index: RwLock::new(index),
             degraded: Mutex::new(None),
+            failure: watch::Sender::new(None),
             _lock: lock,
         };
         Ok((store, recovery))

@@ -7,26 +7,31 @@ use bwld::feed::{Hub, HubOptions};
 use bwld::http::{Admin, App, HttpOptions, OperatorToken, Readiness, RouteOptions};
 use bwld::list::ListId;
 use bwld::publisher::{Publisher, PublisherOptions};
-use bwld::store::{Catalog, FakeClock, IndexKind, RealDisk, Store, StoreOptions};
+use bwld::store::{Catalog, Disk, FakeClock, IndexKind, RealDisk, Store, StoreOptions};
 use serde_json::{Value, json};
 
 use super::raw::{Answer, SOON, Server};
 use super::signed;
 
 const TOKEN: &str = "bwld-test-token";
-const BEARER: (&str, &str) = ("authorization", "Bearer bwld-test-token");
+pub const BEARER: (&str, &str) = ("authorization", "Bearer bwld-test-token");
 const STORE: StoreOptions = StoreOptions { index: IndexKind::Memory, segment_size: 1 << 20, checkpoint_after: 1 << 40, flush_every: 512 };
 
-struct Desk {
-    server: Server,
+/// A publisher behind a server.
+pub struct Desk {
+    pub server: Server,
     hub: Arc<Hub>,
     dir: tempfile::TempDir,
 }
 
 impl Desk {
     async fn open(max_import: u64) -> Desk {
+        Desk::open_on(Arc::new(RealDisk), max_import, RouteOptions::default()).await
+    }
+
+    pub async fn open_on(disk: Arc<dyn Disk>, max_import: u64, options: RouteOptions) -> Desk {
         let dir = tempfile::tempdir().expect("a folder");
-        let (store, _) = Store::open(&dir.path().join("store"), STORE, Arc::new(RealDisk), &mut |_| {}).expect("a store");
+        let (store, _) = Store::open(&dir.path().join("store"), STORE, disk, &mut |_| {}).expect("a store");
         let (store, catalog) = (Arc::new(store), Arc::new(Catalog::default()));
         let clock = Arc::new(FakeClock::at(signed::now()));
         let hub = Hub::new(catalog.clone(), store.artefacts().clone(), HubOptions::default());
@@ -40,7 +45,7 @@ impl Desk {
             Box::new(move |id: &ListId| told.announce(id)),
         );
         let admin = Admin { publisher: Arc::new(publisher.expect("a publisher")), store, operator: OperatorToken::new(TOKEN), max_import };
-        let app = App { hub: hub.clone(), readiness: Readiness::default(), clock, admin: Some(admin), options: RouteOptions::default() };
+        let app = App { hub: hub.clone(), readiness: Readiness::default(), clock, admin: Some(admin), options };
         let desk = Desk { server: Server::of(app, HttpOptions::default()).await, hub, dir };
         let note = signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]);
         let activated = desk.ask("POST", "/keyset", note.as_bytes()).await;
@@ -51,16 +56,21 @@ impl Desk {
     /// With a black list `test`.
     async fn with_list() -> Desk {
         let desk = Desk::open(Admin::DEFAULT_MAX_IMPORT).await;
-        let created = desk.json("POST", "/lists", &json!({"id": "test", "colour": "black", "title": "Test"})).await;
-        assert_eq!((created.status, created.header("location")), (201, "/v1/admin/lists/test"), "{created:?}");
+        desk.create_list().await;
         desk
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+    pub async fn create_list(&self) {
+        let desk = self;
+        let created = desk.json("POST", "/lists", &json!({"id": "test", "colour": "black", "title": "Test"})).await;
+        assert_eq!((created.status, created.header("location")), (201, "/v1/admin/lists/test"), "{created:?}");
+    }
+
+    pub async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         self.server.raw().await.request(method, &format!("/v1/admin{path}"), &[BEARER], body).await
     }
 
-    async fn json(&self, method: &str, path: &str, body: &Value) -> Answer {
+    pub async fn json(&self, method: &str, path: &str, body: &Value) -> Answer {
         self.ask(method, path, body.to_string().as_bytes()).await
     }
 
@@ -101,7 +111,7 @@ async fn a_change_goes_from_staging_to_subscribers() {
     let export = desk.ask("GET", "/lists/test/export", b"").await;
     assert!(export.text().starts_with("subtree:worse.example") && export.text().lines().count() == 1, "{}", export.text());
     let metrics = desk.server.get("/metrics", &[]).await;
-    assert!(metrics.text().contains("bwld_publications_total{list=\"test\"} 2"));
+    assert!(metrics.text().contains("bwld_publications_total{list=\"test\",kind=\"version\"} 2"));
     assert!(!metrics.text().contains("bwld_journal_commits_total 0"));
 
     let view = desk.json("PATCH", "/lists/test", &json!({"title": "Better"})).await.json();

@@ -4,6 +4,7 @@ mod cli;
 mod cli_follow;
 mod config;
 mod docs;
+mod failing_disk;
 mod feed;
 mod follower;
 mod formats;

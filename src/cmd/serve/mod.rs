@@ -4,6 +4,7 @@
 //! repair), keys, first key set, shipped lists, then service. Nothing is served before all of that is durable.
 
 mod banner;
+mod daemon;
 mod embedded;
 mod home;
 mod shipped;
@@ -15,18 +16,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use zeroize::Zeroizing;
 
 use crate::feed::{Hub, HubOptions};
-use crate::http::{self, Admin, App, HttpOptions, OperatorToken, Readiness, RouteOptions};
 use crate::list::Origin;
 use crate::publisher::{CheckReport, Protected, Publisher, PublisherOptions};
-use crate::store::{Catalog, Clock, IndexRecovery, Progress, RealDisk, Recovery, Store, StoreOptions, SystemClock, write_file_atomic};
+use crate::store::{Catalog, Clock, Disk, IndexRecovery, Progress, RealDisk, Recovery, Store, StoreOptions, SystemClock};
 use crate::trust::SecretKey;
 
 use super::config::{Config, Loaded, Override, Source};
-use super::{exit::Ended, files, keyset, logging, out};
-use tasks::{Stop, Why};
+use super::{exit::Ended, files, keyset, logging};
+use daemon::Parts;
 
 /// Largest file of protected names, in octets.
 const MAX_PROTECTED: u64 = 16 << 20;
@@ -59,15 +58,6 @@ impl Args {
     }
 }
 
-/// Everything that runs.
-struct Parts {
-    publisher: Arc<Publisher>,
-    store: Arc<Store>,
-    hub: Arc<Hub>,
-    clock: Arc<dyn Clock>,
-    token: Zeroizing<String>,
-}
-
 /// Runs it.
 pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     let loaded = Loaded::load(config, &args.overrides())?;
@@ -82,8 +72,8 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
         .build()
         .context("starting the runtime")?;
     let _inside = runtime.enter();
-    let parts = open(&loaded, &settings)?;
-    let result = runtime.block_on(daemon(parts, listener, &loaded, &settings));
+    let parts = open(&loaded, &settings, Arc::new(RealDisk))?;
+    let result = runtime.block_on(daemon::run(parts, listener, &loaded, &settings));
     runtime.shutdown_timeout(Duration::from_secs(settings.serve.drain_seconds));
     result
 }
@@ -104,7 +94,7 @@ fn listen(address: &str) -> anyhow::Result<TcpListener> {
 pub fn check(loaded: &Loaded) -> anyhow::Result<CheckReport> {
     let settings = loaded.config();
     let data = PathBuf::from(&settings.serve.data);
-    let (store, recovery) = open_store(&data)?;
+    let (store, recovery) = open_store(&data, Arc::new(RealDisk))?;
     let found = store.check()?;
     let mut report = CheckReport { verified: found.verified, problems: found.problems };
     if let Some(torn) = &recovery.torn {
@@ -120,16 +110,16 @@ pub fn check(loaded: &Loaded) -> anyhow::Result<CheckReport> {
     Ok(report)
 }
 
-fn open_store(data: &Path) -> anyhow::Result<(Arc<Store>, Recovery)> {
-    let (store, recovery) = Store::open(data, StoreOptions::default(), Arc::new(RealDisk), &mut progress())
+fn open_store(data: &Path, disk: Arc<dyn Disk>) -> anyhow::Result<(Arc<Store>, Recovery)> {
+    let (store, recovery) = Store::open(data, StoreOptions::default(), disk, &mut progress())
         .with_context(|| format!("opening the data folder {}", data.display()))?;
     Ok((Arc::new(store), recovery))
 }
 
 /// Opens store, keys and publisher; takes in what ships.
-fn open(loaded: &Loaded, settings: &Config) -> anyhow::Result<Parts> {
+fn open(loaded: &Loaded, settings: &Config, disk: Arc<dyn Disk>) -> anyhow::Result<Parts> {
     let data = PathBuf::from(&settings.serve.data);
-    let (store, recovery) = open_store(&data)?;
+    let (store, recovery) = open_store(&data, disk)?;
     say(&recovery);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let keysets = store.keysets()?;
@@ -174,81 +164,6 @@ fn publisher(
     options.guard_entries = settings.publisher.guard_entries;
     options.keep_deltas = settings.publisher.delta_days * 86_400;
     Publisher::open(store.clone(), catalog, options, signer, clock, Box::new(move |id| hub.announce(id))).context("opening the publisher")
-}
-
-/// Serves until told to stop.
-async fn daemon(parts: Parts, listener: TcpListener, loaded: &Loaded, settings: &Config) -> anyhow::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener).context("preparing the port")?;
-    let address = reachable(listener.local_addr().context("asking for the port")?);
-    let data = PathBuf::from(&settings.serve.data);
-    let stop = Arc::new(Stop::new(None));
-    tasks::signals(stop.clone())?;
-    let admin = Admin {
-        publisher: parts.publisher.clone(),
-        store: parts.store.clone(),
-        operator: OperatorToken::new(&parts.token),
-        max_import: Admin::DEFAULT_MAX_IMPORT,
-    };
-    let app = App {
-        hub: parts.hub.clone(),
-        admin: Some(admin),
-        readiness: Readiness::default(),
-        clock: parts.clock.clone(),
-        options: RouteOptions { poll_every: Duration::from_secs(settings.serve.poll_seconds), ..RouteOptions::default() },
-    };
-    let mut stopping = stop.subscribe();
-    let asked = async move {
-        // An error means that nobody can ask any more: stop as well.
-        let _ = stopping.wait_for(Option::is_some).await;
-    };
-    let serving = tokio::spawn(http::serve(listener, app, http_options(settings), asked));
-    tokio::spawn(tasks::heartbeat(parts.publisher.clone(), parts.clock.clone(), stop.clone()));
-    tokio::spawn(tasks::upkeep(parts.publisher.clone(), stop.clone()));
-    tokio::spawn(tasks::watchdog(stop.clone()));
-
-    let address_file = data.join(files::ADDRESS);
-    write_file_atomic(&RealDisk, &address_file, format!("{address}\n").as_bytes())?;
-    greet(&parts, &address, &data, loaded)?;
-    tasks::tell(&[sd_notify::NotifyState::Ready]);
-    tracing::info!(address = address.as_str(), data = %data.display(), "serving");
-    serving.await.context("the server broke off")?;
-    tasks::tell(&[sd_notify::NotifyState::Stopping]);
-    let _ = std::fs::remove_file(&address_file);
-    let why = stop.borrow().clone();
-    match why {
-        Some(Why::Fatal(reason)) => anyhow::bail!("{reason}; start bwld again: the start repairs what it can and says so"),
-        _ => {
-            tracing::info!("stopped");
-            Ok(())
-        }
-    }
-}
-
-fn greet(parts: &Parts, address: &str, data: &Path, loaded: &Loaded) -> anyhow::Result<()> {
-    let (number, note) = parts.hub.catalog().keyset(None).context("a key set is in force")?;
-    let (set, _) = keyset::read(note.as_bytes())?;
-    let token = data.join(files::TOKEN);
-    let lists = parts.hub.catalog().all();
-    let source = loaded.source("serve.data");
-    out::print(&banner::text(&banner::Banner {
-        origin: set.origin.as_str(),
-        address,
-        fingerprint: set.fingerprint(),
-        keyset: number,
-        data,
-        data_is_default: !matches!(source, Source::CommandLine(_)),
-        token: &std::path::absolute(&token).unwrap_or(token),
-        lists: &lists,
-    }))
-}
-
-/// The address to give to people: an unspecified one is reached on loopback.
-fn reachable(address: SocketAddr) -> String {
-    match address.ip() {
-        ip if !ip.is_unspecified() => format!("http://{address}"),
-        std::net::IpAddr::V4(_) => format!("http://127.0.0.1:{}", address.port()),
-        std::net::IpAddr::V6(_) => format!("http://[::1]:{}", address.port()),
-    }
 }
 
 /// The publisher's name: that of its key sets, if it has any; the configuration may not contradict them.
@@ -300,19 +215,6 @@ fn hub_options(settings: &Config) -> HubOptions {
         max_subscribers: number(settings.serve.max_subscribers),
         max_long_polls: number(settings.serve.max_long_polls),
         ..HubOptions::default()
-    }
-}
-
-fn http_options(settings: &Config) -> HttpOptions {
-    let serve = &settings.serve;
-    HttpOptions {
-        max_connections: usize::try_from(serve.max_connections).unwrap_or(usize::MAX),
-        max_per_peer: usize::try_from(serve.max_per_peer).unwrap_or(usize::MAX),
-        header_timeout: Duration::from_secs(serve.header_seconds),
-        idle_timeout: Duration::from_secs(serve.idle_seconds),
-        stall_timeout: Duration::from_secs(serve.stall_seconds),
-        drain_timeout: Duration::from_secs(serve.drain_seconds),
-        ..HttpOptions::default()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the publisher's daemon does beside serving: heads signed again in time, upkeep, the service manager, signals.
 //!
-//! Guarantees: a fatal error of the publisher ends the daemon, because only a start repairs it; anything else is said
-//! and tried again.
+//! Guarantees: a fatal error of the publisher ends the daemon, because only a start repairs it, and one of the store ends
+//! it at once, whoever met it; anything else is said and tried again. While heads cannot be signed again the daemon is
+//! not ready.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::http::Readiness;
 use crate::list::Timestamp;
 use crate::publisher::{Class, Maintenance, PublishError, Publisher};
 use crate::store::Clock;
@@ -32,21 +34,44 @@ pub enum Why {
     Fatal(String),
 }
 
+/// Stops the daemon as soon as the store can take no commits any more.
+pub async fn store(mut failure: watch::Receiver<Option<String>>, stop: Arc<Stop>) {
+    if let Ok(reason) = failure.wait_for(Option::is_some).await
+        && let Some(reason) = reason.clone()
+    {
+        tracing::error!(reason, "the store takes nothing any more; stopping");
+        stop.send_replace(Some(Why::Fatal(reason)));
+    }
+}
+
 /// Signs heads again when they are due, until the daemon stops.
-pub async fn heartbeat(publisher: Arc<Publisher>, clock: Arc<dyn Clock>, stop: Arc<Stop>) {
+pub async fn heartbeat(publisher: Arc<Publisher>, clock: Arc<dyn Clock>, readiness: Readiness, stop: Arc<Stop>) {
     let mut stopping = stop.subscribe();
+    let mut unready = None;
     loop {
-        let working = publisher.clone();
-        let wait = match tokio::task::spawn_blocking(move || working.heartbeat()).await {
-            Ok(Ok(next)) => pause(clock.now(), next),
-            Ok(Err(error)) => failed("heads could not be signed again", &error, &stop),
-            Err(_) => AGAIN,
-        };
+        let wait = beat(&publisher, &*clock, &readiness, &mut unready, &stop).await;
         tokio::select! {
             _ = stopping.wait_for(Option::is_some) => return,
             () = tokio::time::sleep(Duration::from_secs(wait)) => {}
         }
     }
+}
+
+/// Signs heads again once. `unready` is the reason given to `readiness`, while there is one. Seconds until the next time.
+async fn beat(publisher: &Arc<Publisher>, clock: &dyn Clock, readiness: &Readiness, unready: &mut Option<String>, stop: &Stop) -> u64 {
+    let working = publisher.clone();
+    let (wait, reason) = match tokio::task::spawn_blocking(move || working.heartbeat()).await {
+        Ok(Ok(next)) => (pause(clock.now(), next), None),
+        Ok(Err(error)) => (failed("heads could not be signed again", &error, stop), Some(error.to_string())),
+        Err(_) => (AGAIN, Some("it broke off, the log says where".to_owned())),
+    };
+    let reason = reason.map(|reason| format!("heads cannot be signed again, and will expire: {reason}"));
+    if reason != *unready {
+        reason.iter().for_each(|reason| readiness.wait_for(reason));
+        unready.iter().for_each(|reason| readiness.clear(reason));
+        *unready = reason;
+    }
+    wait
 }
 
 /// Does the publisher's upkeep every minute, until the daemon stops.
@@ -140,6 +165,12 @@ pub fn signals(stop: Arc<Stop>) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use crate::list::{Colour, Origin};
+    use crate::publisher::{NewList, PublishRequest, PublisherOptions, Signed};
+    use crate::store::failing::{Condition, FailingDisk};
+    use crate::store::{Catalog, FakeClock, IndexKind, Store, StoreOptions};
+
+    use super::super::home;
     use super::*;
 
     #[test]
@@ -148,5 +179,49 @@ mod tests {
         assert_eq!(pause(at(100), at(90)), 1);
         assert_eq!(pause(at(100), at(130)), 30);
         assert_eq!(pause(at(100), at(1_000_000)), LONGEST);
+    }
+
+    #[tokio::test]
+    async fn while_heads_cannot_be_signed_again_the_daemon_is_not_ready() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = Arc::new(FailingDisk::default());
+        let options = StoreOptions { index: IndexKind::Memory, ..StoreOptions::default() };
+        let (store, _) = Store::open(&dir.path().join("store"), options, disk.clone(), &mut |_| {}).expect("a store");
+        let clock = Arc::new(FakeClock::at(Timestamp::from_unix(1_800_000_000)));
+        let origin: Origin = "a.example".parse().expect("an origin");
+        let signer = home::signing_key(dir.path(), &origin, true).expect("a key");
+        let note = home::first_keyset(dir.path(), &origin, &signer, clock.now()).expect("a key set");
+        let options = PublisherOptions::new(origin);
+        let later = options.renew_after + 1;
+        let publisher = Publisher::open(Arc::new(store), Arc::new(Catalog::default()), options, signer, clock.clone(), Box::new(|_| ()));
+        let publisher = Arc::new(publisher.expect("a publisher"));
+        publisher.activate_keyset(&note).expect("a key set");
+        let id: crate::list::ListId = "t".parse().expect("a name");
+        let (title, none) = ("T".to_owned(), String::new);
+        let new = NewList {
+            id: id.clone(),
+            colour: Colour::Black,
+            title,
+            categories: vec![],
+            owner: none(),
+            licence: none(),
+            source: none(),
+            review: none(),
+        };
+        publisher.create_list(new, "test").expect("a list");
+        publisher.publish(&id, &PublishRequest::default(), "test").expect("a version");
+
+        let (readiness, stop, mut unready) = (Readiness::default(), Stop::new(None), None);
+        clock.advance(later);
+        disk.set(Condition::Full);
+        assert_eq!(beat(&publisher, &*clock, &readiness, &mut unready, &stop).await, AGAIN);
+        assert!(readiness.reasons()[0].contains("make room on the disk"), "{:?}", readiness.reasons());
+        assert_eq!(beat(&publisher, &*clock, &readiness, &mut unready, &stop).await, AGAIN);
+        assert_eq!(readiness.reasons().len(), 1);
+        assert!(stop.borrow().is_none(), "a full disk is no reason to stop");
+        disk.set(Condition::Sound);
+        beat(&publisher, &*clock, &readiness, &mut unready, &stop).await;
+        assert!(readiness.reasons().is_empty());
+        assert_eq!(publisher.metrics().publications(&id, Signed::Heartbeat), 1);
     }
 }

@@ -11,12 +11,11 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::super::app::Shared;
 use super::super::problem::Problem;
 
 /// Largest JSON body, in octets.
 const MAX_JSON: usize = 1 << 20;
-/// How long a body may stand still.
-const STALL: Duration = Duration::from_secs(30);
 /// Pieces of an import on their way from the socket to the reader.
 const PIECES: usize = 64;
 /// When an import was refused before its end, this much of the rest is still taken, so that the client reads the answer.
@@ -32,10 +31,10 @@ fn stalled() -> Problem {
 }
 
 /// A body of at most `limit` octets, in memory.
-pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes, Problem> {
+pub(super) async fn whole(shared: &Shared, body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
-    while let Some(piece) = timeout(STALL, stream.next()).await.map_err(|_| stalled())? {
+    while let Some(piece) = timeout(shared.app.options.body_stall, stream.next()).await.map_err(|_| stalled())? {
         let piece = piece.map_err(|_| Problem::bad_request("body-broken", "the body broke off; send it again"))?;
         if bytes.len() + piece.len() > limit {
             return Err(too_large(limit as u64));
@@ -46,8 +45,8 @@ pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes, Problem> {
 }
 
 /// A JSON body. An error names the field, the line and the column.
-pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    let bytes = whole(body, MAX_JSON).await?;
+pub(super) async fn json<T: DeserializeOwned>(shared: &Shared, body: Body) -> Result<T, Problem> {
+    let bytes = whole(shared, body, MAX_JSON).await?;
     match Json::<T>::from_bytes(&bytes) {
         Ok(Json(value)) => Ok(value),
         Err(rejection) => {
@@ -64,9 +63,9 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> 
 }
 
 /// A JSON body, or the default when there is none.
-pub(super) async fn json_or_default<T: DeserializeOwned + Default>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+pub(super) async fn json_or_default<T: DeserializeOwned + Default>(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     let empty = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0") && !headers.contains_key(header::TRANSFER_ENCODING);
-    if empty && hyper::body::Body::is_end_stream(&body) { Ok(T::default()) } else { json(body).await }
+    if empty && hyper::body::Body::is_end_stream(&body) { Ok(T::default()) } else { json(shared, body).await }
 }
 
 /// How an import's body is compressed.
@@ -116,6 +115,7 @@ pub(super) enum Cut {
 pub(super) struct Pump {
     pieces: mpsc::Sender<Piece>,
     limit: u64,
+    stall: Duration,
 }
 
 /// The receiving side: a reader for a blocking thread. A body that broke off is an error, never an end.
@@ -125,10 +125,10 @@ pub(super) struct Import {
     ended: bool,
 }
 
-/// A channel for a body of at most `limit` octets as sent.
-pub(super) fn import(limit: u64) -> (Pump, Import) {
+/// A channel for a body of at most `limit` octets as sent, which may stand still for `stall`.
+pub(super) fn import(limit: u64, stall: Duration) -> (Pump, Import) {
     let (sender, receiver) = mpsc::channel(PIECES);
-    (Pump { pieces: sender, limit }, Import { pieces: receiver, current: Bytes::new(), ended: false })
+    (Pump { pieces: sender, limit, stall }, Import { pieces: receiver, current: Bytes::new(), ended: false })
 }
 
 impl Pump {
@@ -138,7 +138,7 @@ impl Pump {
         let mut taken = 0u64;
         let mut rest = None;
         loop {
-            let cut = match timeout(STALL, stream.next()).await {
+            let cut = match timeout(self.stall, stream.next()).await {
                 Err(_) => Cut::Stalled,
                 Ok(None) => {
                     let _ = self.pieces.send(Piece::End).await;

@@ -32,7 +32,7 @@ pub(super) async fn all(State(shared): State<Shared>) -> Result<Json<Vec<ListVie
 
 /// `POST /v1/admin/lists`
 pub(super) async fn create(State(shared): State<Shared>, body: Body) -> Result<Response, Problem> {
-    let new: NewList = json(body).await?;
+    let new: NewList = json(&shared, body).await?;
     let view = with_publisher(&shared, |publisher| publisher.create_list(new, BY)).await?;
     let place = HeaderValue::from_str(&format!("/v1/admin/lists/{}", view.meta.id)).map_err(|_| Problem::internal("no place"))?;
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
@@ -47,7 +47,7 @@ pub(super) async fn one(State(shared): State<Shared>, Path(id): Path<String>) ->
 /// `PATCH /v1/admin/lists/{list}`
 pub(super) async fn set(State(shared): State<Shared>, Path(id): Path<String>, body: Body) -> Result<Json<ListView>, Problem> {
     let id = list_id(&id)?;
-    let patch: ListPatch = json(body).await?;
+    let patch: ListPatch = json(&shared, body).await?;
     Ok(Json(with_publisher(&shared, move |publisher| publisher.set_list(&id, patch, BY)).await?))
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn remove(State(shared): State<Shared>, Path(id): Path<String>)
 /// `POST /v1/admin/lists/{list}/changes`
 pub(super) async fn stage(State(shared): State<Shared>, Path(id): Path<String>, body: Body) -> Result<Json<StagedView>, Problem> {
     let id = list_id(&id)?;
-    let request: ChangeRequest = json(body).await?;
+    let request: ChangeRequest = json(&shared, body).await?;
     Ok(Json(with_publisher(&shared, move |publisher| publisher.stage(&id, &request, BY)).await?))
 }
 
@@ -92,13 +92,8 @@ pub(super) async fn publish(
     body: Body,
 ) -> Result<Json<PublishReport>, Problem> {
     let id = list_id(&id)?;
-    let request: PublishRequest = json_or_default(&headers, body).await?;
-    let label = id.to_string();
-    let report = with_publisher(&shared, move |publisher| publisher.publish(&id, &request, BY)).await?;
-    if report.version.is_some() {
-        shared.metrics.published(&label);
-    }
-    Ok(Json(report))
+    let request: PublishRequest = json_or_default(&shared, &headers, body).await?;
+    Ok(Json(with_publisher(&shared, move |publisher| publisher.publish(&id, &request, BY)).await?))
 }
 
 /// `GET /v1/admin/lists/{list}/log?before=SERIAL&limit=N`

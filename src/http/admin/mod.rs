@@ -20,7 +20,7 @@ use crate::list::ListId;
 use crate::publisher::{Class, PublishError, Publisher};
 use crate::store::Store;
 
-use super::app::{Readiness, Shared, no_method, no_route};
+use super::app::{Shared, no_method, no_route};
 use super::problem::Problem;
 use super::token::OperatorToken;
 
@@ -93,7 +93,7 @@ async fn with_publisher<T: Send + 'static>(
     work: impl FnOnce(&Publisher) -> Result<T, PublishError> + Send + 'static,
 ) -> Result<T, Problem> {
     let publisher = admin(shared)?.publisher;
-    blocking(move || work(&publisher)).await?.map_err(|e| refused(&shared.app.readiness, &e))
+    blocking(move || work(&publisher)).await?.map_err(|e| refused(shared, &e))
 }
 
 /// Runs `work` on a blocking thread, in the span of the request.
@@ -103,26 +103,22 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     done.map_err(|_| Problem::internal("the publisher failed at this; the log says where"))
 }
 
-/// An error of the publisher as a problem. What is fatal also shows in `/readyz`.
-fn refused(readiness: &Readiness, error: &PublishError) -> Problem {
+/// An error of the publisher as a problem. One that only a restart mends shows in `/readyz` by way of the store.
+fn refused(shared: &Shared, error: &PublishError) -> Problem {
     let detail = error.to_string();
     let (status, code, title) = match error.class() {
         Class::Reject => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Refused"),
         Class::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such list"),
         Class::Conflict => (StatusCode::CONFLICT, "conflict", "It does not fit what is there"),
-        Class::Retry => (StatusCode::SERVICE_UNAVAILABLE, "retry", "Not now"),
-        Class::Fatal => (StatusCode::INTERNAL_SERVER_ERROR, "fatal", "The publisher cannot go on"),
-    };
-    match error.class() {
+        Class::Retry => {
+            tracing::warn!(error = %detail, "a request could not be served");
+            return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "retry", "Not now", detail)
+                .with(header::RETRY_AFTER, HeaderValue::from(shared.come_back()));
+        }
         Class::Fatal => {
             tracing::error!(error = %detail, "a request met what only a repair mends");
-            // One list out of service, or one damaged file, is no reason to send everybody away; a store that cannot write is.
-            if matches!(error, PublishError::Store(_)) {
-                readiness.wait_for(&detail);
-            }
+            (StatusCode::INTERNAL_SERVER_ERROR, "fatal", "The publisher cannot go on")
         }
-        Class::Retry => tracing::warn!(error = %detail, "a request could not be served"),
-        _ => {}
-    }
+    };
     Problem::new(status, code, title, detail).with_refusals(error.refusals().to_vec())
 }

@@ -25,7 +25,7 @@ pub(super) struct Activated {
 
 /// `POST /v1/admin/keyset`: the signed note as it is.
 pub(super) async fn keyset(State(shared): State<Shared>, body: Body) -> Result<Json<Activated>, Problem> {
-    let note = whole(body, MAX_KEYSET).await?;
+    let note = whole(&shared, body, MAX_KEYSET).await?;
     let note = String::from_utf8(note.to_vec()).map_err(|_| Problem::bad_request("bad-note", "a key set is a signed note, in text"))?;
     let keyset = with_publisher(&shared, move |publisher| publisher.activate_keyset(&note)).await?;
     Ok(Json(Activated { keyset }))
@@ -34,7 +34,7 @@ pub(super) async fn keyset(State(shared): State<Shared>, body: Body) -> Result<J
 /// `POST /v1/admin/check`: the store against its journal, then what is published against what was signed.
 pub(super) async fn check(State(shared): State<Shared>) -> Result<Json<CheckReport>, Problem> {
     let store = admin(&shared)?.store;
-    let found = blocking(move || store.check()).await?.map_err(|e| refused(&shared.app.readiness, &PublishError::Store(e)))?;
+    let found = blocking(move || store.check()).await?.map_err(|e| refused(&shared, &PublishError::Store(e)))?;
     let mut report = with_publisher(&shared, |publisher| Ok(publisher.check())).await?;
     report.verified.splice(0..0, found.verified);
     report.problems.splice(0..0, found.problems);
@@ -64,13 +64,13 @@ pub(super) struct BackedUp {
 
 /// `POST /v1/admin/backup`
 pub(super) async fn backup(State(shared): State<Shared>, body: Body) -> Result<Json<BackedUp>, Problem> {
-    let BackupRequest { to, secrets } = json(body).await?;
+    let BackupRequest { to, secrets } = json(&shared, body).await?;
     if !to.is_absolute() {
         let detail = "to: name the folder from / on; the daemon's working folder is not yours";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "Refused", detail));
     }
     let (store, now) = (admin(&shared)?.store, shared.app.clock.now());
     let report = blocking(move || store.backup(&to, secrets, now)).await?;
-    let report = report.map_err(|e| refused(&shared.app.readiness, &PublishError::Store(e)))?;
+    let report = report.map_err(|e| refused(&shared, &PublishError::Store(e)))?;
     Ok(Json(BackedUp { frame: report.frame, files: report.files, octets: report.octets, linked: report.linked, manifest: report.manifest }))
 }

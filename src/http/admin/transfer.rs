@@ -69,7 +69,7 @@ pub(super) async fn import(
     let packed = Packed::of(&headers)?;
     let admin = admin(&shared)?;
     let limit = admin.max_import;
-    let (pump, pieces) = bodies::import(limit);
+    let (pump, pieces) = bodies::import(limit, shared.app.options.body_stall);
     let work = blocking(move || {
         let mut reader = pieces.unpacked(packed, limit)?;
         admin.publisher.import(&id, &mut *reader, &options, BY)
@@ -79,7 +79,7 @@ pub(super) async fn import(
     sent.map_err(|e| bodies::cut(e, limit))?;
     done?.map(Json).map_err(|e| match met_in_body(&e) {
         Some(cut) => bodies::cut(cut, limit),
-        None => refused(&shared.app.readiness, &e),
+        None => refused(&shared, &e),
     })
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn export(State(shared): State<Shared>, Path(id): Path<String>)
         Some(Ok(first)) => first,
         None | Some(Err(_)) => match work.await {
             Ok(Ok(())) => Bytes::new(),
-            Ok(Err(e)) => return Err(refused(&shared.app.readiness, &e)),
+            Ok(Err(e)) => return Err(refused(&shared, &e)),
             Err(_) => return Err(Problem::internal("the publisher failed at this; the log says where")),
         },
     };

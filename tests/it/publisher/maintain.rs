@@ -1,7 +1,7 @@
 //! What happens with time: heartbeats, key sets, folding, deltas that go, damage that is found.
 
 use bwld::list::Serial;
-use bwld::publisher::Class;
+use bwld::publisher::{Class, Signed};
 use bwld::store::Clock as _;
 
 use super::*;
@@ -25,6 +25,8 @@ fn heads_are_signed_again_before_they_expire() {
     assert_eq!(second.head.version_digest(), first.head.version_digest());
     assert_eq!(second.updated, first.updated);
     assert_eq!(house.announced.lock().unwrap().len(), 2);
+    let count = |kind| house.publisher.metrics().publications(&second.meta.id, kind);
+    assert_eq!([Signed::Version, Signed::Heartbeat, Signed::Base].map(count), [1, 1, 0], "each is counted, whoever asked for it");
     house.assert_sound();
     drop(house);
 
@@ -90,6 +92,8 @@ fn many_changes_fold_into_a_new_base_in_the_background() {
     assert_eq!(after.content.overlay_len(), 0);
     assert_eq!(after.head.version_digest(), before.head.version_digest());
     assert_eq!(after.bases.len(), 2, "the base before can still be fetched");
+    let count = |kind| house.publisher.metrics().publications(&after.meta.id, kind);
+    assert_eq!([Signed::Version, Signed::Heartbeat, Signed::Base].map(count), [7, 0, 1]);
     house.assert_sound();
     assert_eq!(house.publisher.maintain().unwrap().folded.len(), 0);
     house.stage(&[], &["host0001.example"]);
