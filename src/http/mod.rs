@@ -19,6 +19,7 @@ mod query;
 mod range;
 mod server;
 mod spans;
+mod streams;
 mod token;
 
 pub use admin::Admin;

@@ -1,9 +1,12 @@
 //! Around every request: counts, one log line, the count of octets. Route, status, duration, octets; never who asked.
+//!
+//! The line is at *info* for what an operator wants to read afterwards, which is every write and every error; the polls,
+//! streams and downloads of subscribers are at *debug*.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
@@ -18,6 +21,7 @@ use tracing::Instrument;
 use super::app::Shared;
 use super::connection::InFlight;
 use super::metrics;
+use super::streams::{PIECE, Taking};
 
 /// Numbers requests, for finding together what the log says of one.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
@@ -50,18 +54,39 @@ pub(super) async fn observe(State(shared): State<Shared>, mut request: Request, 
     shared.metrics.requests.get_or_create(&metrics::Request { route: label.route.clone(), method, status }).inc();
     shared.metrics.duration.get_or_create(&label).observe(began.elapsed().as_secs_f64());
     let total = shared.metrics.body_bytes.get_or_create_owned(&label);
-    response.map(|inner| Body::new(Observed { inner, sent: 0, total, status, began, span, _in_flight: in_flight }))
+    let notable = status >= 400 || !matches!(method, "GET" | "HEAD" | "OPTIONS");
+    let (taking, rest) = (Taking::of_this_stream(), Bytes::new());
+    response.map(|inner| Body::new(Observed { inner, rest, sent: 0, total, status, notable, began, span, taking, _in_flight: in_flight }))
 }
 
 /// A body that is counted, and that says when it has gone out or was broken off.
 struct Observed {
     inner: Body,
+    /// Of a piece that was larger than one is handed out in HTTP/2.
+    rest: Bytes,
     sent: u64,
     total: Counter,
     status: u16,
+    /// Whether its line is one at info.
+    notable: bool,
     began: Instant,
     span: tracing::Span,
+    /// In HTTP/2: whether the peer takes what is handed out.
+    taking: Option<Taking>,
     _in_flight: Option<InFlight>,
+}
+
+impl Observed {
+    /// What is handed out now of these octets; the rest is kept.
+    fn piece(&mut self, mut octets: Bytes) -> Bytes {
+        if let Some(taking) = &self.taking {
+            taking.handed_out();
+            if octets.len() > PIECE {
+                self.rest = octets.split_off(PIECE);
+            }
+        }
+        octets
+    }
 }
 
 impl HttpBody for Observed {
@@ -69,28 +94,47 @@ impl HttpBody for Observed {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.inner).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(octets) = frame.data_ref()
-        {
-            self.sent += octets.len() as u64;
-            self.total.inc_by(octets.len() as u64);
+        if let Some(taking) = &self.taking {
+            taking.asked_for();
         }
-        frame
+        let octets = match std::mem::take(&mut self.rest) {
+            rest if !rest.is_empty() => rest,
+            _ => match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(octets) => octets,
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                end => return Poll::Ready(end),
+            },
+        };
+        let octets = self.piece(octets);
+        self.sent += octets.len() as u64;
+        self.total.inc_by(octets.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(octets))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (inner, rest) = (self.inner.size_hint(), self.rest.len() as u64);
+        let mut hint = SizeHint::new();
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(inner.lower() + rest);
+        hint
     }
 }
 
 impl Drop for Observed {
     fn drop(&mut self) {
         let milliseconds = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(target: "bwld::access", parent: &self.span, status = self.status, milliseconds, octets = self.sent);
+        if self.notable {
+            tracing::info!(target: "bwld::access", parent: &self.span, status = self.status, milliseconds, octets = self.sent);
+        } else {
+            tracing::debug!(target: "bwld::access", parent: &self.span, status = self.status, milliseconds, octets = self.sent);
+        }
     }
 }

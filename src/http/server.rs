@@ -13,7 +13,7 @@ use axum::body::Body;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -23,6 +23,7 @@ use tower::ServiceExt;
 use super::app::{App, router};
 use super::connection::{Patience, Watch, Watched};
 use super::problem::Problem;
+use super::streams::StreamExecutor;
 
 /// Limits of connections.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ pub struct HttpOptions {
     pub header_timeout: Duration,
     /// How long a connection may stay without a request.
     pub idle_timeout: Duration,
-    /// How long a peer may leave unread what is sent to it.
+    /// How long a peer may leave unread what is sent to it. In HTTP/1 the connection is then broken off, in HTTP/2 the stream.
     pub stall_timeout: Duration,
     /// How long what is in flight at a shutdown may take.
     pub drain_timeout: Duration,
@@ -108,7 +109,7 @@ impl Drop for Peer {
 
 struct Server {
     routes: Router,
-    builder: auto::Builder<TokioExecutor>,
+    builder: auto::Builder<StreamExecutor>,
     options: HttpOptions,
     places: Arc<Semaphore>,
     peers: Arc<Peers>,
@@ -146,8 +147,8 @@ pub async fn serve(listener: TcpListener, app: App, options: HttpOptions, shutdo
     server.drain().await;
 }
 
-fn builder(options: &HttpOptions) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(options: &HttpOptions) -> auto::Builder<StreamExecutor> {
+    let mut builder = auto::Builder::new(StreamExecutor { stall: options.stall_timeout });
     // The buffer bounds the header, and how much is read ahead of a slow consumer.
     builder.http1().max_buf_size(options.max_header.max(8 << 10)).header_read_timeout(None).timer(TokioTimer::new());
     builder

@@ -269,3 +269,22 @@ fn completions_and_manual_pages_are_printed() {
     place.run(&["man", "pages"]).with_code(0);
     assert!(place.read("pages/bwld-publish.1").contains(r"max\-removed"));
 }
+
+#[test]
+fn the_log_has_every_write_and_error_and_at_debug_the_polls() {
+    for (level, polls) in [("info", false), ("debug", true)] {
+        let place = Place::new();
+        let vars = [("BWLD_SERVE_SHIPPED_LISTS", "false"), ("BWLD_LOG_LEVEL", level)];
+        let mut daemon = place.serve_with(&["--listen", "127.0.0.1:0"], &vars);
+        get(&daemon.address(), "/v1/lists");
+        get(&daemon.address(), "/v1/lists/none/head");
+        place.run(&["list", "create", "t", "--colour", "black", "--title", "Test"]).with_code(0);
+        let mut said = String::new();
+        wait_for("the line of the write", || {
+            said += &daemon.said();
+            said.contains("method=\"POST\" route=\"/v1/admin/lists\"")
+        });
+        assert!(said.contains("route=\"/v1/lists/{list}/head\"") && said.contains("status=404"), "{said}");
+        assert_eq!(said.contains("route=\"/v1/lists\"}"), polls, "{level}: {said}");
+    }
+}

@@ -10,6 +10,7 @@ mod follower;
 mod formats;
 mod fuzz_standin;
 mod http;
+mod http_2;
 mod http_admin;
 mod http_limits;
 mod kill;
