@@ -100,9 +100,10 @@ fn main() {
     for history in &histories {
         let (revisions, without_change) = weigh(&world, history, if quick { 3 } else { usize::MAX });
         row(&history.name, &revisions.iter().collect::<Vec<_>>(), without_change);
-        let worse = revisions.iter().filter(|r| r.ratio(r.push) < 1.0).count();
-        if worse > 0 {
-            println!("{:32} by push {worse} of {} revisions cost more than the whole list", "", revisions.len());
+        for (way, bytes) in [("push", (|r| r.push) as fn(&Revision) -> u64), ("pull", |r| r.pull)] {
+            for (at, r) in revisions.iter().enumerate().filter(|(_, r)| r.ratio(bytes(r)) < 1.0) {
+                println!("{:32} by {way} revision {at} costs {} octets, the whole list {}", "", bytes(r), r.gzip);
+            }
         }
         if median(revisions.iter().map(|r| r.changed).collect()) < 0.01 {
             small_changes.extend(revisions);

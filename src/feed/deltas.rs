@@ -13,11 +13,14 @@ use crate::list::{ChangeSet, ComposeError, Digest, ListId, Serial};
 use crate::store::{ArtefactKind, Artefacts, DeltaRef, PublishedList, StoreError};
 use crate::wire::{Delta, DeltaHeader, WireError, compress, decompress};
 
+use super::FeedMetrics;
 use super::cache::Cache;
-use super::{FeedMetrics, MAX_INLINE};
 
 /// A follower decompresses a delta of this size whatever the size of the snapshot, in octets (docs/PROTOCOL.md section 11).
 const ALWAYS_TAKEN: u64 = 65_536;
+
+/// What being sent to the snapshot costs beside it: the refusal and one request more, in octets.
+const ANOTHER_REQUEST: u64 = 1_024;
 
 /// Bounds of composing.
 #[derive(Clone, Debug)]
@@ -213,11 +216,15 @@ impl Deltas {
     }
 }
 
-/// Refuses what costs more than the snapshot, unless it is small by any measure.
+/// Refuses what costs more than the snapshot and the delta that leads on from it: who takes that way has as little to
+/// fetch. What leads on from the snapshot itself is therefore never refused by its cost.
 fn cost(list: &PublishedList, from: Serial, to: Serial, size: u64, zst: u64) -> Result<(), SpanError> {
     let snapshot = &list.head.snapshot;
     let snapshot_zst = list.bases.iter().find(|base| base.snapshot == snapshot.digest).map_or(u64::MAX, |base| base.snapshot_zst);
-    let dear = size > snapshot.size.max(ALWAYS_TAKEN) || zst > snapshot_zst.max(MAX_INLINE as u64);
+    let most = snapshot_zst.saturating_add(ANOTHER_REQUEST);
+    let onward =
+        || list.deltas.iter().rev().take_while(|step| step.from >= snapshot.serial).fold(most, |sum, step| sum.saturating_add(step.zst));
+    let dear = size > snapshot.size.max(ALWAYS_TAKEN) || (zst > most && zst > onward());
     if dear { Err(SpanError::TooCostly { from, to }) } else { Ok(()) }
 }
 

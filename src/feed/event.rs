@@ -10,8 +10,9 @@ use crate::list::{ListId, Serial};
 
 use super::Position;
 
-/// Largest compressed delta that travels inside an event, in octets.
-pub const MAX_INLINE: usize = 16 << 10;
+/// Largest compressed delta that travels inside an event, in octets. As base64 it is a third larger, which is then as much as
+/// a request of its own costs (some 600 octets); what is larger is cheaper to fetch.
+pub const MAX_INLINE: usize = 2 << 10;
 
 #[derive(Serialize)]
 struct HeadEvent<'a> {

@@ -222,7 +222,7 @@ impl Hub {
     fn prepare(&self, ready: &Ready) {
         let list = &ready.list;
         let Some(step) = list.deltas.last().filter(|step| step.from.next() == Some(list.head.serial)) else { return };
-        if step.zst > MAX_INLINE as u64 {
+        if step.zst > MAX_INLINE as u64 || self.deltas.steps(list, step.from, list.head.serial).is_err() {
             return;
         }
         // On failure the subscribers get the head alone, and the span's own error is met when they ask for it.

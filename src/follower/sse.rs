@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-/// Octets of one event at most, its field names included. A head and an inline delta of 16 KiB take a third of it.
+/// Octets of one event at most, its field names included. A head and an inline delta take a tenth of it.
 pub const MAX_EVENT: usize = 64 << 10;
 
 /// An event.

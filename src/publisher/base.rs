@@ -1,19 +1,17 @@
 //! Writes a base: snapshot and bucket file of one version, both as streams, side by side.
 
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::BufReader;
 use std::thread;
 
 use crate::list::Digest;
-use crate::store::{ArtefactKind, ArtefactWriter, Artefacts, BaseRef, BaseWriter, Built, Content, OwnSnapshot, SortedLines};
-use crate::wire::{Root, SnapshotHeader, SnapshotWriter, ZstdReader, ZstdWriter, compress};
+use crate::store::{ArtefactKind, Artefacts, BaseRef, BaseWriter, Built, Content, OwnSnapshot, SortedLines};
+use crate::wire::{Root, SnapshotHeader, SnapshotWriter, ZstdReader};
 
 use super::PublishError;
 use super::chunks::{LineReceiver, LineSender, fan_out, first_cause, join};
 use super::lines::{Lines, NoLines};
-
-/// A snapshot of up to this many entries is compressed in one piece, and better.
-const SMALL: u64 = 4_000;
+use super::pack::Packer;
 
 /// How much time there is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,15 +30,6 @@ impl Haste {
             Haste::Now => 1,
             Haste::Later => 7,
         }
-    }
-}
-
-/// The level for this many octets in one piece: as small as can be where that takes a moment.
-pub(super) fn level_for(octets: usize) -> i32 {
-    match octets {
-        0..=131_072 => 19,
-        131_073..=1_048_576 => 9,
-        _ => 3,
     }
 }
 
@@ -75,24 +64,6 @@ pub(super) fn write_base<T>(
     })
 }
 
-/// Where a snapshot goes.
-enum Out {
-    Memory(Vec<u8>),
-    Stream(Box<ZstdWriter<ArtefactWriter>>),
-}
-
-impl Write for Out {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Out::Memory(memory) => memory.write(bytes),
-            Out::Stream(stream) => stream.write(bytes),
-        }
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Digest, size and compressed size.
 fn write_snapshot(
     artefacts: &Artefacts,
@@ -100,22 +71,10 @@ fn write_snapshot(
     haste: Haste,
     lines: &LineReceiver,
 ) -> Result<(Digest, u64, u64), PublishError> {
-    let out = if header.entries <= SMALL {
-        Out::Memory(Vec::new())
-    } else {
-        Out::Stream(Box::new(ZstdWriter::new(artefacts.writer(ArtefactKind::Snapshot)?, haste.level())?))
-    };
-    let mut writer = SnapshotWriter::new(out, header)?;
+    let mut writer = SnapshotWriter::new(Packer::new(artefacts, ArtefactKind::Snapshot, haste.level()), header)?;
     lines.each(|line| Ok(writer.push(line)?))?;
-    let (out, digest, size) = writer.finish()?;
-    let zst = match out {
-        Out::Memory(bytes) => {
-            let stored = compress(&bytes, level_for(bytes.len()));
-            artefacts.put(ArtefactKind::Snapshot, &digest, &stored)?;
-            stored.len() as u64
-        }
-        Out::Stream(stream) => stream.finish()?.finish(&digest)?,
-    };
+    let (packer, digest, size) = writer.finish()?;
+    let zst = packer.finish(&digest)?;
     Ok((digest, size, zst))
 }
 

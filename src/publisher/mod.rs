@@ -19,6 +19,7 @@ mod lists;
 mod maintain;
 mod metrics;
 mod options;
+mod pack;
 mod protect;
 mod publish;
 mod sign;

@@ -7,13 +7,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::list::{Change, ChangeSet, Digest, Entry, ListId, Rule, Serial};
 use crate::store::{ArtefactKind, BaseRef, Content, DeltaRecord, DeltaRef, PublishedList, Record, VersionRecord};
-use crate::wire::{Delta, DeltaHeader, Head, SnapshotHeader, ZstdWriter, bits_for, compress, keep_bits};
+use crate::wire::{Delta, DeltaHeader, Head, SnapshotHeader, bits_for, compress, keep_bits};
 
-use super::base::{Haste, level_for, list_lines, write_base};
+use super::base::{Haste, list_lines, write_base};
 use super::changes::Staged;
 use super::error::cut;
 use super::guards::{FORCEABLE, Screen, Tally, too_much};
 use super::lines::{Lines, SmallChanges, apply};
+use super::pack::{Packer, level_for};
 use super::sign::snapshot_ref;
 use super::state::State;
 use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal, Signed};
@@ -226,10 +227,7 @@ impl Publisher {
                 apply(list, super::lines::NoLines, |line| sender.push([line, ""]))?;
                 return Ok(None);
             };
-            let mut delta = match place.from {
-                Some(from) => Some(self.delta_writer(&self.delta_header(state, from, place.serial), staged)?),
-                None => None,
-            };
+            let mut delta = place.from.map(|from| self.delta_writer(&self.delta_header(state, from, place.serial), staged));
             let changes = Tap { lines: staged.lines(artefacts)?, seen: |line: &str| delta.as_mut().map_or(Ok(()), |d| d.push(line)) };
             apply(list, changes, |line| sender.push([line, ""]))?;
             delta.map(DeltaWriter::finish).transpose()
@@ -247,11 +245,11 @@ impl Publisher {
         DeltaHeader { origin: self.options.origin.clone(), list: state.meta.id.clone(), colour: state.meta.colour, from, to }
     }
 
-    fn delta_writer(&self, header: &DeltaHeader, staged: &Staged) -> Result<DeltaWriter, PublishError> {
-        let zstd = ZstdWriter::new(self.store.artefacts().writer(ArtefactKind::Delta)?, 3)?;
-        let mut writer = DeltaWriter { zstd, hasher: Sha256::new(), buffer: Vec::with_capacity(64 << 10), size: 0 };
+    fn delta_writer(&self, header: &DeltaHeader, staged: &Staged) -> DeltaWriter<'_> {
+        let packer = Packer::new(self.store.artefacts(), ArtefactKind::Delta, 3);
+        let mut writer = DeltaWriter { packer, hasher: Sha256::new(), buffer: Vec::with_capacity(64 << 10), size: 0 };
         writer.buffer.extend_from_slice(header.to_text(staged.tally.total()).as_bytes());
-        Ok(writer)
+        writer
     }
 
     /// Looks at every staged change, unless that was done; the first refusals and how many there are.
@@ -321,14 +319,14 @@ pub(super) fn change_set(changes: &SmallChanges) -> ChangeSet {
 }
 
 /// Writes a delta as a stream.
-struct DeltaWriter {
-    zstd: ZstdWriter<crate::store::ArtefactWriter>,
+struct DeltaWriter<'a> {
+    packer: Packer<'a>,
     hasher: Sha256,
     buffer: Vec<u8>,
     size: u64,
 }
 
-impl DeltaWriter {
+impl DeltaWriter<'_> {
     fn push(&mut self, line: &str) -> std::io::Result<()> {
         self.buffer.extend_from_slice(line.as_bytes());
         self.buffer.push(b'\n');
@@ -338,7 +336,7 @@ impl DeltaWriter {
     fn drain(&mut self) -> std::io::Result<()> {
         self.hasher.update(&self.buffer);
         self.size += self.buffer.len() as u64;
-        self.zstd.write_all(&self.buffer)?;
+        self.packer.write_all(&self.buffer)?;
         self.buffer.clear();
         Ok(())
     }
@@ -346,7 +344,7 @@ impl DeltaWriter {
     fn finish(mut self) -> Result<DeltaRecord, PublishError> {
         self.drain()?;
         let digest = Digest(self.hasher.finalize().into());
-        let zst = self.zstd.finish()?.finish(&digest)?;
+        let zst = self.packer.finish(&digest)?;
         Ok(DeltaRecord { digest, size: self.size, zst })
     }
 }

@@ -179,9 +179,7 @@ async fn a_delta_that_is_not_small_is_left_to_be_fetched() {
     let world = World::new();
     world.publish("a", &additions("a", 0..10));
     let mut stream = world.hub.subscribe(at("a:1")).expect("a place");
-    // Names without a pattern, so that they do not compress below the limit.
-    let noise: Vec<String> = (0..2_000).map(|i: u32| format!("+domain:{}.example", &Digest::of(i.to_string()).hex()[..40])).collect();
-    world.publish("a", &noise);
+    world.publish("a", &noise(0, 200));
     let mut events = Events::default();
     let event = next_event(&mut stream, &mut events).await;
     assert_eq!((event.serial(), event.delta()), (2, None));
@@ -255,21 +253,35 @@ async fn a_span_is_the_composition_of_its_steps_and_is_composed_once() {
     assert!(deltas.steps(&list, serial(3), serial(4)).is_ok());
 }
 
+/// Names without a pattern, so that they do not compress.
+fn noise(seed: u32, count: u32) -> Vec<String> {
+    (0..count).map(|i| format!("+domain:{}.example", &Digest::of(format!("{seed}/{i}")).hex()[..40])).collect()
+}
+
 #[tokio::test]
 async fn a_span_that_costs_more_than_the_snapshot_is_refused() {
     let world = World::new();
     world.publish("a", &additions("a", 0..1));
-    let noise = |seed: u32| -> Vec<String> {
-        (0..1_500).map(|i: u32| format!("+domain:{}.example", &Digest::of(format!("{seed}/{i}")).hex()[..40])).collect()
-    };
-    world.publish("a", &noise(1));
-    let list = world.publish("a", &noise(2));
+    world.publish("a", &noise(1, 400));
+    let fewer: Vec<String> = noise(1, 400).iter().map(|line| line.replace('+', "-")).collect();
+    let list = world.publish("a", &fewer);
     let deltas = world.hub.deltas();
-    assert!(matches!(deltas.span(&list, serial(1), serial(3)).await, Err(SpanError::TooCostly { .. })));
-    assert!(matches!(deltas.steps(&list, serial(1), serial(2)), Err(SpanError::TooCostly { .. })));
-    // A refusal is remembered.
-    assert!(deltas.span(&list, serial(1), serial(3)).await.is_err());
-    assert_eq!(world.hub.metrics().composed.get(), 1);
+    // From the snapshot of the first version there is no other way on, whatever it costs.
+    assert!(deltas.span(&list, serial(1), serial(2)).await.is_ok());
+    assert!(deltas.steps(&list, serial(2), serial(3)).is_ok());
+    // With a snapshot of the newest version that is the better way.
+    world.rebase("a");
+    let list = world.catalog.get(&id("a")).expect("the list");
+    assert!(matches!(deltas.steps(&list, serial(2), serial(3)), Err(SpanError::TooCostly { .. })));
+    let composed = world.hub.metrics().composed.get();
+    world.publish("a", &noise(2, 400));
+    world.publish("a", &noise(3, 400));
+    world.rebase("a");
+    let list = world.publish("a", &["+domain:x.example"]);
+    for _ in 0..2 {
+        assert!(matches!(deltas.span(&list, serial(2), serial(6)).await, Err(SpanError::TooCostly { .. })));
+    }
+    assert_eq!(world.hub.metrics().composed.get(), composed + 1, "a refusal is remembered");
 }
 
 #[tokio::test]
@@ -347,6 +359,37 @@ async fn a_wait_sees_what_was_announced_between_looking_and_waiting() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever was published and wherever the snapshot stands: a way that is offered costs at most a request more than the
+    /// snapshot and what leads on from it, an event is never larger than its limit, and from the snapshot there is always a way on.
+    #[test]
+    fn what_is_offered_is_never_dearer_than_the_snapshot(versions in proptest::collection::vec((0u32..120, any::<bool>()), 1..8)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let world = World::new();
+        world.publish("a", &additions("base", 0..20));
+        for (v, (count, rebase)) in versions.iter().enumerate() {
+            world.publish("a", &noise(v as u32, *count));
+            if *rebase {
+                world.rebase("a");
+            }
+        }
+        let list = world.catalog.get(&id("a")).expect("the list");
+        let (newest, snapshot) = (list.head.serial, list.head.snapshot);
+        let base = list.bases.iter().find(|base| base.snapshot == snapshot.digest).expect("the base of the head");
+        let onward: u64 = list.deltas.iter().filter(|step| step.from >= snapshot.serial).map(|step| step.zst).sum();
+        for from in (1..newest.get()).map(serial) {
+            match runtime.block_on(world.hub.deltas().span(&list, from, newest)) {
+                Ok(span) => prop_assert!(span.zstd.len() as u64 <= base.snapshot_zst + onward + 1_024),
+                Err(error) => prop_assert!(from != snapshot.serial && matches!(error, SpanError::TooCostly { .. }), "{}", error),
+            }
+            let mut stream = world.hub.subscribe(at(&format!("a:{from}"))).expect("a place");
+            let event = runtime.block_on(next_event(&mut stream, &mut Events::default()));
+            prop_assert!(event.data.len() <= 2_048 * 4 / 3 + 1_024, "{} octets", event.data.len());
+            if let Some((begin, end, _)) = event.delta() {
+                prop_assert_eq!((begin, end), (from.get(), newest.get()));
+            }
+        }
+    }
 
     /// Against a naive model: whatever was published, applying any span to the older content gives the newer one.
     #[test]

@@ -131,7 +131,7 @@ impl World {
             None => Arc::new(vec![self.snapshot(&list, number, &all)]),
         };
         let previous = old.as_ref().map(|o| o.head.version_digest());
-        let head = self.head(&list, number, previous, &content, &bases[0], 0);
+        let head = self.head(&list, number, previous, &content, bases.last().expect("a base"), 0);
         let published = Arc::new(PublishedList {
             meta: Arc::new(meta(&list)),
             note: self.sign(&head),
@@ -167,6 +167,21 @@ impl World {
         self.catalog.set(list.clone());
         self.hub.announce(&list.meta.id);
         list
+    }
+
+    /// Names a snapshot of the newest version in a head that is signed again.
+    pub fn rebase(&self, name: &str) {
+        {
+            let mut lists = self.lists.lock().expect("no test panicked");
+            let grown = lists.get_mut(&id(name)).expect("a list");
+            let base = self.snapshot(&id(name), grown.published.head.serial, &grown.lines);
+            let mut next = (*grown.published).clone();
+            let snapshot = SnapshotRef { serial: base.serial, digest: base.snapshot, size: base.snapshot_size };
+            next.head = Arc::new(Head { snapshot, ..(*next.head).clone() });
+            next.bases = Arc::new(vec![base]);
+            grown.published = Arc::new(next);
+        }
+        self.resign(name, 1);
     }
 
     /// Forgets the deltas before a serial.

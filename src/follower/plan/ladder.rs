@@ -34,10 +34,11 @@ impl ListPlan {
         self.snapshot_cost = None;
     }
 
-    /// Compressed octets a delta may cost before it is weighed against the snapshot. Lists compress to a fifth or so;
-    /// what is below an eighth of the uncompressed snapshot is certainly the cheaper way, and need not be weighed.
+    /// Compressed octets a delta may cost before it is weighed against the snapshot. A publisher refuses a delta that is not
+    /// the cheaper way, so this is against an address that does not: weighing costs a broken-off answer and a request, and
+    /// lists compress to less than half.
     pub(super) fn allowance(&self) -> u64 {
-        self.snapshot_cost.unwrap_or_else(|| (self.snapshot_size / 8).max(4_096))
+        self.snapshot_cost.unwrap_or_else(|| (self.snapshot_size / 2).max(16_384))
     }
 
     pub(super) fn begin_job(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize) {

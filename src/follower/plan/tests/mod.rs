@@ -126,10 +126,10 @@ fn a_bad_delta_is_answered_by_repair_then_by_the_snapshot_then_by_another_addres
     let wrong = Event::Job { list: 0, end: JobEnd::Wrong };
     let first = plan.on(at, Event::Head { list: 0, mirror: 0, via: Via::Push, facts });
     assert_eq!(jobs(first), [Action::ApplyInline { list: 0, to: 2 }]);
-    assert_eq!(jobs(plan.on(at, wrong)), [Action::FetchDelta { list: 0, mirror: 0, from: 1, to: 2, at_most: 12_500 }]);
+    assert_eq!(jobs(plan.on(at, wrong)), [Action::FetchDelta { list: 0, mirror: 0, from: 1, to: 2, at_most: 50_000 }]);
     assert_eq!(jobs(plan.on(at, wrong)), [Action::Repair { list: 0, mirror: 0, to: 2 }]);
     assert_eq!(jobs(plan.on(at, wrong)), [Action::FetchSnapshot { list: 0, mirror: 0, to: 2 }]);
-    assert_eq!(jobs(plan.on(at, wrong)), [Action::FetchDelta { list: 0, mirror: 1, from: 1, to: 2, at_most: 12_500 }]);
+    assert_eq!(jobs(plan.on(at, wrong)), [Action::FetchDelta { list: 0, mirror: 1, from: 1, to: 2, at_most: 50_000 }]);
     assert_eq!(jobs(plan.on(at, wrong)), [Action::Repair { list: 0, mirror: 1, to: 2 }]);
     assert_eq!(jobs(plan.on(at, wrong)), [Action::FetchSnapshot { list: 0, mirror: 1, to: 2 }]);
     assert_eq!(jobs(plan.on(at, wrong)), [], "keeps what it has");
@@ -138,7 +138,7 @@ fn a_bad_delta_is_answered_by_repair_then_by_the_snapshot_then_by_another_addres
 
 #[test]
 fn the_cheaper_of_delta_and_snapshot_is_taken() {
-    for (delta, snapshot, expected) in [(20_000, 30_000, "delta"), (30_000, 20_000, "snapshot")] {
+    for (delta, snapshot, expected) in [(60_000, 70_000, "delta"), (70_000, 60_000, "snapshot")] {
         let mut plan = Plan::new(PlanOptions {
             mirrors: 1,
             lists: vec![ListStart { have: Some(1), whole: true, fresh_for: FRESH, output_due: false, fold_due: false }],
@@ -151,7 +151,7 @@ fn the_cheaper_of_delta_and_snapshot_is_taken() {
         plan.on(Duration::ZERO, Event::Timer);
         let facts = HeadFacts { serial: 9, snapshot_size: 100_000, fresh_for: FRESH, inline_from: None, restart: false };
         let head = Event::Head { list: 0, mirror: 0, via: Via::Answer { max_age: None }, facts };
-        assert_eq!(plan.on(Duration::ZERO, head), [Action::FetchDelta { list: 0, mirror: 0, from: 1, to: 9, at_most: 12_500 }]);
+        assert_eq!(plan.on(Duration::ZERO, head), [Action::FetchDelta { list: 0, mirror: 0, from: 1, to: 9, at_most: 50_000 }]);
         let big = plan.on(Duration::ZERO, Event::Job { list: 0, end: JobEnd::TooBig(Some(delta)) });
         assert_eq!(big, [Action::MeasureSnapshot { list: 0, mirror: 0, to: 9 }]);
         let chosen = plan.on(Duration::ZERO, Event::Job { list: 0, end: JobEnd::SnapshotSize(Some(snapshot)) });
