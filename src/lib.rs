@@ -15,7 +15,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 | [`list`] |
-//! | 1 | [`wire`], [`formats`] |
+//! | 1 | [`wire`], [`formats`], [`matcher`] |
 //! | 2 | [`trust`] |
 //! | 3 | `store` |
 //! | 4 | `publisher`, `feed`, `follower` |
@@ -27,6 +27,7 @@
 
 pub mod formats;
 pub mod list;
+pub mod matcher;
 pub mod trust;
 pub mod wire;
 

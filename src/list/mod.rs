@@ -6,7 +6,7 @@
 mod change;
 mod cidr;
 mod digest;
-mod domain;
+pub(crate) mod domain;
 mod entry;
 mod ids;
 mod rule;

@@ -3,10 +3,11 @@
 use std::{fs, path::Path};
 
 /// Module and layer, as in `src/lib.rs`.
-const LAYERS: [(&str, u8); 10] = [
+const LAYERS: [(&str, u8); 11] = [
     ("list", 0),
     ("wire", 1),
     ("formats", 1),
+    ("matcher", 1),
     ("trust", 2),
     ("store", 3),
     ("publisher", 4),

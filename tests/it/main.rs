@@ -16,6 +16,7 @@ mod http_limits;
 mod kill;
 mod layers;
 mod lists;
+mod matcher;
 mod protocol;
 mod publisher;
 mod publishing;

@@ -1,0 +1,72 @@
+//! The octets of an index: made in memory, or a file mapped into it.
+//!
+//! Guarantees: what is made in memory begins at a multiple of 64, so that a line of the table is one cache line.
+
+use std::fs::File;
+use std::io;
+
+use memmap2::Mmap;
+
+/// A cache line, in octets.
+const LINE: usize = 64;
+
+/// The octets of an index.
+pub enum Buffer {
+    /// In memory.
+    Heap {
+        /// With room to begin at a multiple of 64.
+        octets: Vec<u8>,
+        /// Where the index begins.
+        start: usize,
+        /// How long it is.
+        len: usize,
+    },
+    /// A mapped file.
+    Mapped(Mmap),
+}
+
+impl Buffer {
+    /// `len` zeros in memory, and the octets of them.
+    pub(crate) fn zeroed(len: usize) -> Buffer {
+        let octets = vec![0; len + LINE];
+        let start = octets.as_ptr().align_offset(LINE).min(LINE);
+        Buffer::Heap { octets, start, len }
+    }
+
+    /// Maps a file; nothing of it is read yet.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn map(file: &File) -> io::Result<Buffer> {
+        // SAFETY: index files are written under a temporary name, renamed, and from then on never written or truncated, only
+        // unlinked, which leaves a mapping whole. Octets that change nevertheless (a failing disk) are numbers to us, whose every use is
+        // checked against bounds; a file that somebody truncates ends the process by SIGBUS, as it would any program that maps it.
+        #[allow(unsafe_code)]
+        unsafe { Mmap::map(file) }.map(Buffer::Mapped)
+    }
+
+    pub(crate) fn heap_mut(&mut self) -> &mut [u8] {
+        match self {
+            Buffer::Heap { octets, start, len } => &mut octets[*start..*start + *len],
+            Buffer::Mapped(_) => &mut [],
+        }
+    }
+}
+
+impl From<&[u8]> for Buffer {
+    fn from(octets: &[u8]) -> Buffer {
+        let mut buffer = Buffer::zeroed(octets.len());
+        buffer.heap_mut().copy_from_slice(octets);
+        buffer
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    #[inline(always)]
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Buffer::Heap { octets, start, len } => &octets[*start..*start + *len],
+            Buffer::Mapped(map) => map,
+        }
+    }
+}

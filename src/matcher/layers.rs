@@ -1,0 +1,251 @@
+//! A list as it changes: a compiled base with small overlays on it.
+//!
+//! Guarantees: a value never changes; a delta makes a new one that shares all but the smallest part, so that look-ups
+//! go on over the old. Rules in a newer layer stand for the same rule in an older one, or take it away.
+//!
+//! The newest overlay is built anew with each delta and kept small; when it is full it goes into the second one. When
+//! that has grown too, the list is folded: a new base is built of all, beside the look-ups, while further deltas begin
+//! overlays of their own.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::build::{BuildError, IndexBuilder};
+use super::index::{Hit, Index, REMOVED};
+use super::layout::{About, IndexError};
+use super::question::Question;
+use crate::list::{Change, ChangeSet};
+
+/// Rules in the newest overlay before it goes into the second.
+const NEWEST: u64 = 4_096;
+/// Rules in the second overlay before a list is folded, or a 32nd of the base if that is more.
+const SECOND: u64 = 65_536;
+
+/// Why a delta could not be laid over a list, or layers not be folded.
+#[derive(Debug, thiserror::Error)]
+pub enum LayersError {
+    /// The layers are damaged.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The changes do not make an index.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// A compiled list and what has changed since it was compiled.
+#[derive(Clone, Debug)]
+pub struct Layers {
+    /// Newest first; the last one is the base.
+    layers: Vec<Arc<Index>>,
+    /// How many of the oldest are being folded and are not touched.
+    folding: usize,
+}
+
+/// What a fold reads: hand it to a thread of its own.
+#[derive(Debug)]
+pub struct Fold(Vec<Arc<Index>>);
+
+impl Layers {
+    /// A list as it was compiled.
+    pub fn new(base: Arc<Index>) -> Layers {
+        Layers { layers: vec![base], folding: 0 }
+    }
+
+    /// A base and overlays as they were kept, newest first, the base last; `None` of none.
+    pub fn of(layers: Vec<Arc<Index>>) -> Option<Layers> {
+        (!layers.is_empty()).then_some(Layers { layers, folding: 0 })
+    }
+
+    /// The layers, newest first; the last is the base.
+    pub fn layers(&self) -> &[Arc<Index>] {
+        &self.layers
+    }
+
+    /// Which version the list has with all overlays.
+    pub fn about(&self) -> &About {
+        self.layers[0].about()
+    }
+
+    /// Lays the changes of a delta over the list; `about` is the version it leads to.
+    ///
+    /// # Errors
+    /// [`LayersError`]; the layers are as they were.
+    pub fn apply(&self, about: About, changes: &ChangeSet) -> Result<Layers, LayersError> {
+        let seed = self.layers[0].seed();
+        let overlays = self.layers.len() - self.folding.max(1);
+        let mut newest = Rules::default();
+        if overlays > 0 {
+            newest.take(&self.layers[0])?;
+        }
+        for change in changes.iter() {
+            let line = match change {
+                Change::Add(entry) | Change::Replace(entry) => Some(entry.line().to_owned()),
+                Change::Remove(_) => None,
+            };
+            newest.0.insert(change.rule_str().to_owned(), line);
+        }
+        let mut replaced = overlays.min(1);
+        if newest.0.len() as u64 > NEWEST && overlays > 1 {
+            let mut both = Rules::default();
+            both.take(&self.layers[1])?;
+            both.0.append(&mut newest.0);
+            newest = both;
+            replaced = 2;
+        }
+        let overlay = newest.build(about, seed)?;
+        let mut layers = vec![Arc::new(overlay)];
+        if replaced == 2 || layers[0].len() > NEWEST {
+            // It is the second now; the next delta finds an empty newest one.
+            let empty = IndexBuilder::new(layers[0].about().clone(), seed).finish()?;
+            layers.insert(0, Arc::new(empty));
+        }
+        layers.extend(self.layers[replaced..].iter().cloned());
+        Ok(Layers { layers, folding: self.folding })
+    }
+
+    /// Whether the overlays have grown so far that the list should be folded.
+    pub fn wants_fold(&self) -> bool {
+        let overlays: u64 = self.layers[..self.layers.len() - 1].iter().map(|layer| layer.len()).sum();
+        let base = self.layers.last().map_or(0, |base| base.len());
+        self.folding == 0 && overlays > SECOND.max(base / 32)
+    }
+
+    /// Begins a fold of all that is there now. Deltas may be applied to the layers given back meanwhile.
+    pub fn begin_fold(&self) -> (Layers, Fold) {
+        (Layers { layers: self.layers.clone(), folding: self.layers.len() }, Fold(self.layers.clone()))
+    }
+
+    /// Puts the folded base in the place of the layers it was made of.
+    pub fn finish_fold(&self, folded: Arc<Index>) -> Layers {
+        let mut layers = self.layers[..self.layers.len() - self.folding].to_vec();
+        layers.push(folded);
+        Layers { layers, folding: 0 }
+    }
+
+    /// Gives up a fold that failed.
+    pub fn abandon_fold(&self) -> Layers {
+        Layers { layers: self.layers.clone(), folding: 0 }
+    }
+
+    /// The most specific rule that the question meets and `counts` does not leave out, and the layer it stands in.
+    #[inline]
+    pub(crate) fn best(
+        &self,
+        question: &Question<'_>,
+        hashes: &[u64],
+        counts: impl Fn(usize, u32) -> bool,
+    ) -> Result<Option<(usize, Hit)>, IndexError> {
+        let mut best: Option<(usize, Hit)> = None;
+        for (n, layer) in self.layers.iter().enumerate() {
+            let found = layer.hits(question, hashes, |hit| {
+                if n > 0 && best.is_some_and(|(_, better)| better.rank() >= hit.rank()) {
+                    return ControlFlow::Break(Ok(None));
+                }
+                if hit.attributes == REMOVED || !counts(n, hit.attributes) {
+                    return ControlFlow::Continue(());
+                }
+                match self.replaced(n, question, hashes, &hit) {
+                    Ok(true) => ControlFlow::Continue(()),
+                    Ok(false) => ControlFlow::Break(Ok(Some(hit))),
+                    Err(error) => ControlFlow::Break(Err(error)),
+                }
+            })?;
+            match found {
+                ControlFlow::Break(Ok(Some(hit))) => best = Some((n, hit)),
+                ControlFlow::Break(Ok(None)) | ControlFlow::Continue(()) => {}
+                ControlFlow::Break(Err(error)) => return Err(error),
+            }
+        }
+        Ok(best)
+    }
+
+    /// Whether a layer newer than `n` has the rule of this hit, or takes it away.
+    fn replaced(&self, n: usize, question: &Question<'_>, hashes: &[u64], hit: &Hit) -> Result<bool, IndexError> {
+        for layer in &self.layers[..n] {
+            let found = layer.hits(question, hashes, |other| match other.rank().cmp(&hit.rank()) {
+                std::cmp::Ordering::Greater => ControlFlow::Continue(()),
+                std::cmp::Ordering::Equal => ControlFlow::Break(true),
+                std::cmp::Ordering::Less => ControlFlow::Break(false),
+            })?;
+            if found == ControlFlow::Break(true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Every rule that the question meets, of any layer, most specific first. For explaining.
+    pub(crate) fn all(&self, question: &Question<'_>, hashes: &[u64]) -> Result<Vec<(usize, Hit)>, IndexError> {
+        let mut all = Vec::new();
+        for (n, layer) in self.layers.iter().enumerate() {
+            let mut met = Vec::new();
+            let _ = layer.hits(question, hashes, |hit| {
+                met.push(hit);
+                ControlFlow::<()>::Continue(())
+            })?;
+            for hit in met {
+                if hit.attributes != REMOVED && !self.replaced(n, question, hashes, &hit)? {
+                    all.push((n, hit));
+                }
+            }
+        }
+        all.sort_by_key(|(_, hit)| std::cmp::Reverse(hit.rank()));
+        Ok(all)
+    }
+}
+
+impl Fold {
+    /// Builds the new base: the old one with what the overlays change.
+    ///
+    /// # Errors
+    /// [`LayersError`] if a layer is damaged.
+    pub fn run(&self) -> Result<Index, LayersError> {
+        let (newest, base) = (&self.0[0], &self.0[self.0.len() - 1]);
+        let mut changes = Rules::default();
+        for overlay in self.0[..self.0.len() - 1].iter().rev() {
+            changes.take(overlay)?;
+        }
+        let mut builder = IndexBuilder::new(newest.about().clone(), newest.seed());
+        let mut refused = None;
+        base.each_entry(|rule, line| {
+            if let Some(line) = line
+                && !changes.0.contains_key(rule)
+                && refused.is_none()
+            {
+                refused = builder.push(line).err();
+            }
+        })?;
+        for line in changes.0.into_values().flatten() {
+            builder.push(&line)?;
+        }
+        match refused {
+            Some(error) => Err(error.into()),
+            None => Ok(builder.finish()?),
+        }
+    }
+}
+
+/// Rules with the entry each has now, or `None` if it is taken away.
+#[derive(Default)]
+struct Rules(BTreeMap<String, Option<String>>);
+
+impl Rules {
+    /// Adds what a newer layer says.
+    fn take(&mut self, layer: &Index) -> Result<(), IndexError> {
+        layer.each_entry(|rule, line| {
+            self.0.insert(rule.to_owned(), line.map(str::to_owned));
+        })
+    }
+
+    fn build(&self, about: About, seed: super::hash::Seed) -> Result<Index, BuildError> {
+        let mut builder = IndexBuilder::new(about, seed);
+        for (rule, line) in &self.0 {
+            match line {
+                Some(line) => builder.push(line)?,
+                None => builder.push_removed(rule)?,
+            }
+        }
+        builder.finish()
+    }
+}

@@ -1,0 +1,303 @@
+//! The lists a filter applies, with its policy and its own rules: what look-ups are put to.
+//!
+//! Guarantees: a [`Lists`] value never changes, so that one look-up sees one state of all lists; a [`Matcher`] exchanges
+//! it under running look-ups, which take no lock. No look-up allocates.
+
+use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::hash::Seed;
+use super::index::{Hit, Index, MAX_SUFFIXES};
+use super::layers::Layers;
+use super::layout::IndexError;
+use super::policy::{Policy, Precedence, Sieve};
+use super::question::{Question, QuestionError};
+use super::verdict::{Match, Missing, Verdict};
+use crate::list::{Colour, ListId, Origin, Serial, Timestamp};
+
+/// What is known of a list beside its rules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListState {
+    /// Whose list.
+    pub origin: Origin,
+    /// Which.
+    pub list: ListId,
+    /// What it is for.
+    pub colour: Colour,
+    /// The version that is here; `None` if the content never arrived.
+    pub serial: Option<Serial>,
+    /// When its head expires; past it the list is stale. `None`: never (local rules, a file).
+    pub expires: Option<Timestamp>,
+    /// Whether it is the filter's own: its rules stand over those of every list.
+    pub local: bool,
+}
+
+/// A list of the set.
+#[derive(Clone, Debug)]
+struct Held {
+    state: ListState,
+    /// `None` if the content never arrived.
+    layers: Option<Layers>,
+    /// What the policy leaves out, a sieve a layer.
+    sieves: Vec<Sieve>,
+}
+
+/// Lists, policy and local rules at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Lists {
+    held: Vec<Held>,
+    policy: Policy,
+}
+
+/// Room for the hashes of one question. Names with more labels than usual take the larger one.
+const USUAL: usize = 16;
+/// Questions whose reads are started together.
+pub const BATCH: usize = 32;
+
+/// What one colour has to say.
+#[derive(Clone, Copy, Default)]
+struct Best<'v> {
+    found: Option<(&'v Held, usize, Hit)>,
+}
+
+impl<'v> Best<'v> {
+    fn offer(&mut self, held: &'v Held, layer: usize, hit: Hit) {
+        if self.found.is_none_or(|(_, _, before)| hit.rank() > before.rank()) {
+            self.found = Some((held, layer, hit));
+        }
+    }
+
+    fn rank(&self) -> u32 {
+        self.found.map_or(0, |(_, _, hit)| hit.rank())
+    }
+}
+
+impl Lists {
+    /// No lists, and the policy that all rules count and white wins over black.
+    pub fn new() -> Lists {
+        Lists::default()
+    }
+
+    /// The same with a list put in, or exchanged for the one of that name. `None` says that it is wanted and not here.
+    ///
+    /// # Errors
+    /// [`IndexError`] if the attributes of a layer are damaged; nothing has changed then.
+    pub fn with_list(&self, state: ListState, layers: Option<Layers>) -> Result<Lists, IndexError> {
+        let mut held = Held { state, layers, sieves: Vec::new() };
+        held.sift(&self.policy)?;
+        let mut lists = self.clone();
+        let same = |other: &Held| {
+            let (a, b) = (&other.state, &held.state);
+            (&a.origin, &a.list, a.local, a.local.then_some(a.colour)) == (&b.origin, &b.list, b.local, b.local.then_some(b.colour))
+        };
+        match lists.held.iter().position(same) {
+            Some(at) => lists.held[at] = held,
+            None => lists.held.push(held),
+        }
+        Ok(lists)
+    }
+
+    /// The same without a list.
+    pub fn without_list(&self, origin: &Origin, list: &ListId) -> Lists {
+        let mut lists = self.clone();
+        lists.held.retain(|held| (&held.state.origin, &held.state.list) != (origin, list));
+        lists
+    }
+
+    /// The same under another policy.
+    ///
+    /// # Errors
+    /// [`IndexError`] if the attributes of a layer are damaged.
+    pub fn with_policy(&self, policy: Policy) -> Result<Lists, IndexError> {
+        let mut lists = Lists { held: self.held.clone(), policy };
+        for held in &mut lists.held {
+            held.sift(&lists.policy)?;
+        }
+        Ok(lists)
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The lists, in the order in which they were put in.
+    pub fn states(&self) -> impl Iterator<Item = &ListState> {
+        self.held.iter().map(|held| &held.state)
+    }
+
+    /// The layers of a list, if its content is here.
+    pub fn layers(&self, origin: &Origin, list: &ListId) -> Option<&Layers> {
+        self.held.iter().find(|held| (&held.state.origin, &held.state.list) == (origin, list))?.layers.as_ref()
+    }
+
+    /// The lists with their contents.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (&ListState, Option<&Layers>)> {
+        self.held.iter().map(|held| (&held.state, held.layers.as_ref()))
+    }
+
+    /// Reads a text and looks it up.
+    ///
+    /// # Errors
+    /// [`QuestionError`] if the text is no question; refuse what was asked for.
+    pub fn ask(&self, text: &str, now: Timestamp) -> Result<Verdict<'_>, QuestionError> {
+        Ok(self.look_up(&Question::parse(text)?, now))
+    }
+
+    /// Looks a question up. `now` only decides what is stale.
+    pub fn look_up(&self, question: &Question<'_>, now: Timestamp) -> Verdict<'_> {
+        if question.suffixes() <= USUAL {
+            self.decide(question, now, &mut [0; USUAL])
+        } else {
+            self.decide(question, now, &mut [0; MAX_SUFFIXES])
+        }
+    }
+
+    /// Looks many up, [`BATCH`] at a time, so that their reads from memory overlap; gives each verdict with its number.
+    pub fn look_up_batch<'v>(&'v self, questions: &[Question<'_>], now: Timestamp, mut each: impl FnMut(usize, Verdict<'v>)) {
+        let mut start = 0;
+        for some in questions.chunks(BATCH) {
+            let mut touched = 0;
+            for held in &self.held {
+                for base in held.layers.iter().filter_map(|layers| layers.layers().last()) {
+                    touched ^= touch(base, some);
+                }
+            }
+            // The value is of no use: that it was read is.
+            std::hint::black_box(touched);
+            for (n, question) in some.iter().enumerate() {
+                each(start + n, self.look_up(question, now));
+            }
+            start += some.len();
+        }
+    }
+
+    fn decide(&self, question: &Question<'_>, now: Timestamp, room: &mut [u64]) -> Verdict<'_> {
+        let mut hashed: Option<Seed> = None;
+        let n = question.suffixes().min(room.len());
+        let (mut black, mut white, mut local_black, mut local_white) = (Best::default(), Best::default(), Best::default(), Best::default());
+        let mut missing = None;
+        let mut stale = false;
+        for held in &self.held {
+            let Some(layers) = &held.layers else {
+                missing = missing.or(Some(Missing { list: &held.state, damaged: false }));
+                continue;
+            };
+            let seed = layers.layers()[0].seed();
+            if hashed != Some(seed) {
+                question.hashes(seed, &mut room[..n]);
+                hashed = Some(seed);
+            }
+            stale |= held.is_stale(now);
+            match layers.best(question, &room[..n], |layer, set| held.sieves[layer].counts(set)) {
+                Ok(Some((layer, hit))) => {
+                    let best = match (held.state.local, held.state.colour) {
+                        (false, Colour::Black) => &mut black,
+                        (false, Colour::White) => &mut white,
+                        (true, Colour::Black) => &mut local_black,
+                        (true, Colour::White) => &mut local_white,
+                    };
+                    best.offer(held, layer, hit);
+                }
+                Ok(None) => {}
+                Err(_) => missing = missing.or(Some(Missing { list: &held.state, damaged: true })),
+            }
+        }
+        let winner = match white_wins(Precedence::MoreSpecific, &local_white, &local_black) {
+            Some(true) => local_white.found,
+            Some(false) => local_black.found,
+            None => match white_wins(self.policy.precedence, &white, &black) {
+                Some(true) => white.found,
+                Some(false) => black.found,
+                None => None,
+            },
+        };
+        match (winner, missing) {
+            (Some((held, layer, hit)), _) => held.verdict(layer, hit, now, missing.is_some()),
+            (None, Some(missing)) => Verdict::NoData(missing),
+            (None, None) => Verdict::Unlisted { stale },
+        }
+    }
+}
+
+/// Whether white decides, or black, or neither has a rule.
+fn white_wins(precedence: Precedence, white: &Best<'_>, black: &Best<'_>) -> Option<bool> {
+    match (white.found, black.found) {
+        (None, None) => None,
+        (Some(_), None) => Some(true),
+        (None, Some(_)) => Some(false),
+        (Some(_), Some(_)) => Some(match precedence {
+            Precedence::WhiteOverBlack => true,
+            Precedence::BlackOverWhite => false,
+            Precedence::MoreSpecific => white.rank() >= black.rank(),
+        }),
+    }
+}
+
+/// Starts the reads of the lines that questions need of an index.
+fn touch(index: &Index, questions: &[Question<'_>]) -> u8 {
+    let mut touched = 0;
+    let mut room = [0; USUAL];
+    for question in questions.iter().filter(|question| question.suffixes() <= USUAL) {
+        for hash in index.hash(question, &mut room) {
+            touched ^= index.touch(*hash);
+        }
+    }
+    touched
+}
+
+impl Held {
+    fn sift(&mut self, policy: &Policy) -> Result<(), IndexError> {
+        let black = self.state.colour == Colour::Black;
+        // A filter's own rules are beyond its policy for others.
+        let policy = if self.state.local { &Policy::default() } else { policy };
+        let layers = self.layers.iter().flat_map(Layers::layers);
+        self.sieves = layers.map(|layer| policy.compile(layer, black)).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn is_stale(&self, now: Timestamp) -> bool {
+        self.state.expires.is_some_and(|expires| expires < now)
+    }
+
+    fn verdict(&self, layer: usize, hit: Hit, now: Timestamp, incomplete: bool) -> Verdict<'_> {
+        let Some(layers) = &self.layers else { return Verdict::NoData(Missing { list: &self.state, damaged: false }) };
+        let by = Match { state: &self.state, layers, layer, hit, stale: self.is_stale(now), incomplete };
+        match self.state.colour {
+            Colour::Black => Verdict::Block(by),
+            Colour::White => Verdict::Allow(by),
+        }
+    }
+}
+
+/// Lists that change under running look-ups.
+#[derive(Debug, Default)]
+pub struct Matcher {
+    lists: ArcSwap<Lists>,
+    writer: Mutex<()>,
+}
+
+impl Matcher {
+    /// Begins with these lists.
+    pub fn new(lists: Lists) -> Matcher {
+        Matcher { lists: ArcSwap::from_pointee(lists), writer: Mutex::new(()) }
+    }
+
+    /// The lists as they are now; hold them for a question or a batch, not for ever. Takes no lock.
+    pub fn load(&self) -> arc_swap::Guard<Arc<Lists>> {
+        self.lists.load()
+    }
+
+    /// Exchanges the lists for what `change` makes of them. Writers wait for each other, readers for nobody.
+    ///
+    /// # Errors
+    /// What `change` returns; the lists are then as they were.
+    pub fn update<E>(&self, change: impl FnOnce(&Lists) -> Result<Lists, E>) -> Result<(), E> {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&self.lists.load())?;
+        self.lists.store(Arc::new(changed));
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! URL rules of one host: sorted, each knowing the nearest prefix rule around it.
+//!
+//! Every rule that a URL continues is the greatest one not after the URL, or around that one: texts between a prefix and
+//! its continuation begin with the prefix too. So one binary search and a walk outwards find all, longest first.
+
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+use super::index::{Hit, Index};
+use super::layout::{IndexError, Section};
+use crate::list::Kind;
+
+/// A group: first rule, place and length of the host's name.
+pub(crate) const GROUP_SIZE: usize = 12;
+/// A rule: place of its text, length, kind, attributes, the rule around it.
+pub(crate) const URL_SIZE: usize = 16;
+/// No rule around it.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// One URL rule as it is stored; its text begins behind the host.
+#[derive(Clone, Copy)]
+pub(crate) struct UrlRule {
+    pub(crate) text: u32,
+    pub(crate) length: u16,
+    pub(crate) kind: Kind,
+    pub(crate) attributes: u32,
+    /// Number of the nearest prefix rule of the group around it, or [`NONE`].
+    pub(crate) around: u32,
+}
+
+impl UrlRule {
+    pub(crate) fn encode(&self) -> [u8; URL_SIZE] {
+        let mut octets = [0; URL_SIZE];
+        octets[0..4].copy_from_slice(&self.text.to_le_bytes());
+        octets[4..6].copy_from_slice(&self.length.to_le_bytes());
+        octets[6] = u8::from(self.kind == Kind::Url);
+        octets[8..12].copy_from_slice(&self.attributes.to_le_bytes());
+        octets[12..16].copy_from_slice(&self.around.to_le_bytes());
+        octets
+    }
+}
+
+/// Whether a URL is covered by a prefix that it begins with: docs/PROTOCOL.md section 3.2.
+pub(crate) fn at_boundary(prefix: &[u8], url: &[u8]) -> bool {
+    let edge = |c: Option<&u8>| matches!(c, Some(b'/' | b'?' | b'&' | b'='));
+    prefix.len() == url.len() || edge(prefix.last()) || edge(url.get(prefix.len()))
+}
+
+impl Index {
+    /// First and last (excluded) rule of a group.
+    pub(crate) fn group(&self, group: u32) -> Result<(u32, u32), IndexError> {
+        let at = group as usize * GROUP_SIZE;
+        Ok((self.read_u32(Section::Groups, at)?, self.read_u32(Section::Groups, at + GROUP_SIZE)?))
+    }
+
+    /// The host of a group.
+    pub(crate) fn group_host(&self, group: u32) -> Result<&[u8], IndexError> {
+        let at = group as usize * GROUP_SIZE;
+        let place = self.read_u32(Section::Groups, at + 4)? as usize;
+        let length = self.read_u32(Section::Groups, at + 8)? as usize;
+        self.read(Section::Names, place, length)
+    }
+
+    pub(crate) fn url_rule(&self, n: u32) -> Result<UrlRule, IndexError> {
+        let octets = self.read(Section::Urls, n as usize * URL_SIZE, URL_SIZE)?;
+        let number = |at: usize| u32::from_le_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]]);
+        Ok(UrlRule {
+            text: number(0),
+            length: u16::from_le_bytes([octets[4], octets[5]]),
+            kind: if octets[6] == 1 { Kind::Url } else { Kind::Prefix },
+            attributes: number(8),
+            around: number(12),
+        })
+    }
+
+    pub(crate) fn url_text(&self, rule: &UrlRule) -> Result<&[u8], IndexError> {
+        self.read(Section::UrlText, rule.text as usize, usize::from(rule.length))
+    }
+
+    /// Gives the rules of a group that `rest` (what follows the host) meets, longest first.
+    pub(crate) fn url_hits<B>(
+        &self,
+        group: u32,
+        host: usize,
+        rest: &[u8],
+        each: &mut impl FnMut(Hit) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B>, IndexError> {
+        let (first, last) = self.group(group)?;
+        let (mut low, mut high) = (first, last);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let rule = self.url_rule(middle)?;
+            match self.url_text(&rule)?.cmp(rest) {
+                Ordering::Greater => high = middle,
+                Ordering::Less | Ordering::Equal => low = middle + 1,
+            }
+        }
+        let mut next = if low > first { low - 1 } else { NONE };
+        while next != NONE {
+            let rule = self.url_rule(next)?;
+            let text = self.url_text(&rule)?;
+            let met = match rule.kind {
+                Kind::Url => text == rest,
+                _ => rest.starts_with(text) && at_boundary(text, rest),
+            };
+            if met {
+                let hit = Hit { kind: rule.kind, length: (host + text.len()) as u32, attributes: rule.attributes, at: next };
+                if let ControlFlow::Break(done) = each(hit) {
+                    return Ok(ControlFlow::Break(done));
+                }
+            }
+            // Strictly outwards, so that the walk ends whatever the octets are.
+            match rule.around {
+                NONE => next = NONE,
+                around if around < next && around >= first => next = around,
+                _ => return Err(IndexError::Contradiction("a URL rule around which lies a later one")),
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
