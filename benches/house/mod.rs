@@ -104,7 +104,12 @@ pub fn corpus(dir: &Path, count: Option<u64>) -> (PathBuf, u64, &'static str) {
 
 /// Peak resident memory since the start or the last [`forget_peak`], in octets.
 pub fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    peak_of("self")
+}
+
+/// As [`peak`], of another process.
+pub fn peak_of(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
     line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kib| kib << 10)
 }

@@ -3,23 +3,26 @@
 //! Guarantees: looks at no more than 64 KiB, whatever the file; what it refuses, nobody reads.
 
 use std::{
-    io::{BufRead, Chain, Cursor, Read as _},
+    io::{BufRead, Cursor, Read as _},
     net::IpAddr,
 };
 
 use crate::list::Kind;
 
-use super::{Format, ReadError, ReadOptions, csv, lines, lines::Lines};
+use super::{Format, ReadError, ReadOptions, Rest, csv, lines, lines::Lines};
 
 const SNIFF: u64 = 64 * 1024;
 
 /// A file of which the beginning has been looked at.
 pub(super) struct Opened<R> {
-    pub(super) lines: Lines<Chain<Cursor<Vec<u8>>, R>>,
+    /// All of it, without a byte order mark.
+    pub(super) input: Rest<R>,
     pub(super) format: Format,
+    /// A single CR ends a line.
+    pub(super) cr: bool,
 }
 
-/// Looks at the beginning and makes the file ready to be read as lines, without a byte order mark.
+/// Looks at the beginning and makes the file ready to be read as lines.
 pub(super) fn open<R: BufRead>(mut input: R, options: &ReadOptions) -> Result<Opened<R>, ReadError> {
     let mut head = Vec::new();
     input.by_ref().take(SNIFF).read_to_end(&mut head).map_err(ReadError::Io)?;
@@ -29,7 +32,7 @@ pub(super) fn open<R: BufRead>(mut input: R, options: &ReadOptions) -> Result<Op
     }
     let cr = head.contains(&b'\r') && !head.contains(&b'\n');
     let format = options.format.unwrap_or_else(|| detect(&head, cr));
-    Ok(Opened { lines: Lines::new(Cursor::new(head).chain(input), options.max_line, cr), format })
+    Ok(Opened { input: Cursor::new(head).chain(input), format, cr })
 }
 
 /// Refuses what is no UTF-8 text at all, and what is text but no list.

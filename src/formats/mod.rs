@@ -13,6 +13,7 @@ mod header;
 mod lines;
 mod out;
 mod own;
+mod pieces;
 mod plain;
 
 use std::io::{self, BufRead};
@@ -20,6 +21,7 @@ use std::io::{self, BufRead};
 use crate::list::{Attributes, EntryError};
 
 pub use header::{Header, HeaderError, header};
+pub use pieces::{PIECE, Piece, Pieces};
 
 /// How many issues a [`Summary`] keeps; all are counted.
 pub const ISSUES_KEPT: usize = 100;
@@ -144,6 +146,57 @@ pub enum ReadError {
     Attributes(#[from] EntryError),
 }
 
+/// A file whose beginning has been looked at, ready to be read.
+pub enum Opened<R> {
+    /// Its lines stand for themselves: the pieces can be read beside each other.
+    Pieces(Pieces<R>),
+    /// What a line says may depend on those before it.
+    Whole(Whole<R>),
+}
+
+/// A file to be read from beginning to end.
+pub struct Whole<R> {
+    lines: lines::Lines<R>,
+    format: Format,
+}
+
+/// The input behind the beginning that was looked at.
+pub type Rest<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+
+/// Looks at the beginning of `input`.
+///
+/// # Errors
+/// [`ReadError`] if the file as a whole is refused, or could not be read.
+pub fn open<R: BufRead>(input: R, options: &ReadOptions) -> Result<Opened<Rest<R>>, ReadError> {
+    let opened = detect::open(input, options)?;
+    Ok(match opened.format {
+        // Where a single CR ends a line, LF is not where to cut.
+        Format::Domains | Format::Hosts if !opened.cr => Opened::Pieces(Pieces::new(opened.input, opened.format, options.max_line)),
+        format => Opened::Whole(Whole { lines: lines::Lines::new(opened.input, options.max_line, opened.cr), format }),
+    })
+}
+
+impl<R: BufRead> Whole<R> {
+    /// Reads it to its end, handing each entry to `sink` in the order of the file.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn read<E: From<ReadError>>(mut self, options: &ReadOptions, sink: impl FnMut(Item<'_>) -> Result<(), E>) -> Result<Summary, E> {
+        let mut out = out::Out::new(options, sink)?;
+        let lines = &mut self.lines;
+        out.summary.format = Some(self.format);
+        match self.format {
+            Format::Domains => plain::domains(lines, &mut out)?,
+            Format::Hosts => plain::hosts(lines, &mut out)?,
+            Format::Bwld => own::read(lines, &mut out)?,
+            Format::Csv => csv::read(lines, &mut out)?,
+        }
+        out.summary.lines = lines.number();
+        out.summary.unterminated = lines.unterminated();
+        Ok(out.summary)
+    }
+}
+
 /// Reads `input` to its end, handing each entry to `sink` in the order of the file.
 ///
 /// # Errors
@@ -154,18 +207,7 @@ pub fn read<E: From<ReadError>>(
     options: &ReadOptions,
     sink: impl FnMut(Item<'_>) -> Result<(), E>,
 ) -> Result<Summary, E> {
-    let mut opened = detect::open(input, options)?;
-    let mut out = out::Out::new(options, sink)?;
-    let lines = &mut opened.lines;
-    let format = opened.format;
-    out.summary.format = Some(format);
-    match format {
-        Format::Domains => plain::domains(lines, &mut out)?,
-        Format::Hosts => plain::hosts(lines, &mut out)?,
-        Format::Bwld => own::read(lines, &mut out)?,
-        Format::Csv => csv::read(lines, &mut out)?,
-    }
-    out.summary.lines = lines.number();
-    out.summary.unterminated = lines.unterminated();
-    Ok(out.summary)
+    let opened = detect::open(input, options)?;
+    let lines = lines::Lines::new(opened.input, options.max_line, opened.cr);
+    Whole { lines, format: opened.format }.read(options, sink)
 }

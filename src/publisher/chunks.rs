@@ -48,8 +48,23 @@ impl LineSender {
         if self.chunk.len() >= CHUNK - 4_200 { self.send() } else { Ok(()) }
     }
 
+    /// Sends many whole lines with their LF, as they are.
+    ///
+    /// # Errors
+    /// As [`LineSender::push`].
+    pub(super) fn push_all(&mut self, lines: String) -> io::Result<()> {
+        if !self.chunk.is_empty() {
+            self.send()?;
+        }
+        self.send_chunk(Arc::new(lines))
+    }
+
     fn send(&mut self) -> io::Result<()> {
-        let chunk = Arc::new(std::mem::replace(&mut self.chunk, String::with_capacity(CHUNK)));
+        let chunk = std::mem::replace(&mut self.chunk, String::with_capacity(CHUNK));
+        self.send_chunk(Arc::new(chunk))
+    }
+
+    fn send_chunk(&self, chunk: Arc<String>) -> io::Result<()> {
         for to in &self.to {
             to.send(Some(chunk.clone())).map_err(|_| io::ErrorKind::BrokenPipe)?;
         }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use std::sync::Arc;
 use std::thread;
 
-use crate::formats::{self, Item, ReadError, ReadOptions, Summary};
+use crate::formats::{ReadError, ReadOptions, Summary};
 use crate::list::ListId;
 use crate::store::{ArtefactKind, Content, ListMeta, Sorter};
 
@@ -15,6 +15,7 @@ use super::chunks::{LineSender, fan_out, first_cause, join};
 use super::guards::{Screen, Tally};
 use super::lines::{Lines, NoLines, Outcome, Over, rule_of, stage};
 use super::publish::LISTED;
+use super::reading::{Lot, read_lots};
 use super::state::{Slot, State};
 use super::{ImportMode, ImportReport, PublishError, Publisher, Refusal, StagedView};
 
@@ -47,6 +48,13 @@ impl Found {
         if self.lines.len() < LISTED {
             self.lines.push([sign, body].concat());
         }
+    }
+
+    /// Takes entries that come in, all of them.
+    fn take_lot(&mut self, lot: &Lot) {
+        self.tally.added += lot.count();
+        let room = LISTED.saturating_sub(self.lines.len());
+        self.lines.extend(lot.lines().take(room).map(|(_, body)| ["+", body].concat()));
     }
 }
 
@@ -87,6 +95,19 @@ impl<'a> Ahead<'a> {
         self.line.clear();
         self.line.push_str(line);
         Ok(true)
+    }
+
+    /// As [`Ahead::takes`] for a whole lot, without a look at its lines; gives it back if they need one.
+    fn takes_lot(&mut self, mut lot: Lot, sender: &mut LineSender) -> io::Result<Option<Lot>> {
+        let after = |(_, body): (u8, &str)| self.line.is_empty() || rule_of(body) > rule_of(&self.line);
+        if !lot.is_plain() || !lot.lines().next().is_some_and(after) {
+            return Ok(Some(lot));
+        }
+        self.flush(sender)?;
+        lot.pop(&mut self.line);
+        self.found.take_lot(&lot);
+        sender.push_all(lot.into_text())?;
+        Ok(None)
     }
 
     /// Sends the line that waits.
@@ -214,14 +235,16 @@ impl Publisher {
             let written = scope.spawn(move || write(artefacts, &receiver));
             let mut ahead = Ahead::new(Screen::new(meta, &self.options));
             let mut rest: Option<Sorter> = None;
-            let summary = formats::read::<PublishError>(input, options, |item| {
-                let (sign, line) = match item {
-                    Item::Put(line) if rest.is_none() && ahead.takes(line, &mut sender)? => return Ok(()),
-                    Item::Put(line) => (b'+', line),
-                    Item::Remove(rule) => (b'-', rule),
-                };
-                let sorter = rest.get_or_insert_with(|| Sorter::new(&artefacts.temporary_dir(), self.options.sort_memory));
-                Ok(sorter.push(sign, line)?)
+            let screen = || Some(Screen::new(meta, &self.options));
+            let summary = read_lots(input, options, screen, |lot| {
+                let lot = if rest.is_none() { ahead.takes_lot(lot, &mut sender)? } else { Some(lot) };
+                for (sign, line) in lot.iter().flat_map(Lot::lines) {
+                    if rest.is_some() || sign != b'+' || !ahead.takes(line, &mut sender)? {
+                        let sorter = rest.get_or_insert_with(|| Sorter::new(&artefacts.temporary_dir(), self.options.sort_memory));
+                        sorter.push(sign, line)?;
+                    }
+                }
+                Ok(())
             });
             let summary = summary.and_then(|summary| ahead.flush(&mut sender).map(|()| summary).map_err(PublishError::from));
             let summary = sender.end(summary);
@@ -233,13 +256,7 @@ impl Publisher {
     /// Reads for any list: lines into the sorter.
     fn read_sorted(&self, input: &mut dyn BufRead, options: &ReadOptions) -> Result<(Summary, Sorter), PublishError> {
         let mut sorter = Sorter::new(&self.store.artefacts().temporary_dir(), self.options.sort_memory);
-        let summary = formats::read::<PublishError>(input, options, |item| {
-            match item {
-                Item::Put(line) => sorter.push(b'+', line)?,
-                Item::Remove(rule) => sorter.push(b'-', rule)?,
-            }
-            Ok(())
-        })?;
+        let summary = read_lots(input, options, || None, |lot| Ok(lot.lines().try_for_each(|(sign, line)| sorter.push(sign, line))?))?;
         Ok((summary, sorter))
     }
 

@@ -22,6 +22,7 @@ mod options;
 mod pack;
 mod protect;
 mod publish;
+mod reading;
 mod sign;
 mod stage;
 mod state;

@@ -58,6 +58,40 @@ fn what_is_in_order_is_taken_as_it_comes_and_the_rest_sorted_on_top() {
 }
 
 #[test]
+fn a_rule_that_comes_again_counts_once_wherever_the_file_is_cut() {
+    // 1,024 of these lines are 64 KiB, which is where a file is cut for the threads that read it.
+    let line = |n: u32| format!("host{n:051}.example\n");
+    let again = |n: u32| format!("domain:host{n:034}.example\tcat=later\n");
+    assert_eq!((line(0).len(), again(0).len()), (64, 64));
+    let short = |n: u32| format!("host{n:034}.example\n");
+    let in_order = (0..1_024).map(line).chain([line(1_023)]).chain((1_024..5_000).map(line)).collect::<String>();
+    let with_attributes: String = (0..2_048).map(|n| again(n / 2)).chain((0..9_000).map(short)).collect();
+    let out_of_order: String = (0..3_000).map(line).chain((2_000..6_000).rev().map(line)).chain((0..10).map(line)).collect();
+    for (text, entries, duplicates) in [(in_order, 5_000, 1), (with_attributes, 9_000, 2_048), (out_of_order, 6_000, 1_010)] {
+        let dir = tempfile::tempdir().unwrap();
+        let house = House::with_list(dir.path());
+        let options = ImportOptions {
+            read: bwld::formats::ReadOptions { format: Some(bwld::formats::Format::Domains), ..Default::default() },
+            mode: ImportMode::Merge,
+            strict: false,
+            dry_run: false,
+        };
+        let text = text + "protected.example\nnot a name\n";
+        let report = house.publisher.import(&test(), &mut text.as_bytes(), &options, "test").unwrap();
+        assert_eq!((report.staged.added, report.duplicates, report.staged.refused_total), (entries, duplicates, 1));
+        assert_eq!(report.summary.issues[0].line, text.lines().count() as u64);
+        house.publish();
+        let mut model: BTreeMap<String, String> = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.starts_with(['p', 'n'])) {
+            let line = if line.starts_with("domain:") { line.to_owned() } else { format!("domain:{line}") };
+            model.insert(line.split('\t').next().unwrap().to_owned(), line);
+        }
+        assert!(house.lines() == model.into_values().collect::<Vec<_>>());
+        house.assert_sound();
+    }
+}
+
+#[test]
 fn single_changes_go_on_top_of_a_large_import() {
     let dir = tempfile::tempdir().unwrap();
     let text: String = (0..30_000).map(|n| format!("host{n:05}.example\n")).collect();
