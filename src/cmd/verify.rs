@@ -1,23 +1,22 @@
 //! `bwld verify`: heads, snapshots, deltas and followed folders, off line, against a pinned fingerprint.
 //!
 //! Guarantees: exit code 3 with the exact reason when anything does not hold; 4 when all holds but the head is past
-//! its time. It writes nothing and asks nobody.
+//! its time. It writes nothing and asks nobody. Snapshots are read as streams, whatever their size: what is held is 100 octets
+//! for each bucket of the head. A delta is held whole; it may be no larger than the head allows.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::list::{Change, Digest, ListId, Timestamp};
+use crate::follower::delta_limit;
+use crate::list::{Change, ChangeSet, Digest, ListId, Timestamp};
 use crate::store::{Clock as _, SystemClock};
 use crate::trust::{Freshness, VerifiedHead};
-use crate::wire::{Delta, Head, MAX_HEAD, MAX_KEYSET, Note, Root, SnapshotReader, Tree, bucket_digest, bucket_of, decompress};
+use crate::wire::{Delta, Head, MAX_HEAD, MAX_KEYSET, Note, Root, SnapshotReader, TreeBuilder, ZstdReader, decompress};
 
 use super::{exit::Ended, files, keyset, out};
 
-/// Largest delta, in octets.
-const MAX_DELTA: u64 = 1 << 30;
 /// Largest snapshot, in octets.
 const MAX_SNAPSHOT: u64 = 64 << 30;
 /// How a zstd frame begins (RFC 8878 section 3.1.1).
@@ -99,7 +98,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         }
         Command::Snapshot { file, head, trust } => {
             let head = verified(head, trust)?;
-            let (digest, root, serial) = snapshot(file, head.head(), |_, _| {})?;
+            let (digest, root, serial) = snapshot(file, head.head())?;
             let claim = head.head();
             let how = if serial == claim.serial.get() {
                 same_root(claim, root)?;
@@ -170,48 +169,39 @@ fn same_root(head: &Head, root: Root) -> anyhow::Result<()> {
     Err(Ended::Verification(format!("the content's root is {}, but the head signs {}", root.digest, head.root.digest)).into())
 }
 
-/// Opens a file, decompressing when it is a zstd frame.
-fn open(file: &Path) -> anyhow::Result<Box<dyn BufRead>> {
-    let mut reader = BufReader::new(std::fs::File::open(file).with_context(|| format!("opening {}", file.display()))?);
-    let compressed = reader.fill_buf().with_context(|| format!("reading {}", file.display()))?.starts_with(&ZSTD);
-    Ok(if compressed { Box::new(BufReader::new(zstd::Decoder::with_buffer(reader)?)) } else { Box::new(reader) })
-}
-
-/// Reads a snapshot that must be of the head's list: its digest, its root with the head's k, its serial.
-fn snapshot(file: &Path, head: &Head, mut each: impl FnMut(&str, &str)) -> anyhow::Result<(Digest, Root, u64)> {
-    let mut reader = SnapshotReader::new(open(file)?, MAX_SNAPSHOT).map_err(broken)?;
-    let header = reader.header().clone();
+/// Opens a snapshot, decompressing when it is a zstd frame; it must be of the head's list.
+fn open(file: &Path, head: &Head) -> anyhow::Result<SnapshotReader<Box<dyn Read>>> {
+    let mut plain = BufReader::new(std::fs::File::open(file).with_context(|| format!("opening {}", file.display()))?);
+    let compressed = plain.fill_buf().with_context(|| format!("reading {}", file.display()))?.starts_with(&ZSTD);
+    let octets: Box<dyn Read> =
+        if compressed { Box::new(ZstdReader::new("snapshot", plain, MAX_SNAPSHOT).map_err(broken)?) } else { Box::new(plain) };
+    let reader = SnapshotReader::new(octets, MAX_SNAPSHOT).map_err(broken)?;
+    let header = reader.header();
     if (&header.origin, &header.list, header.colour) != (&head.origin, &head.list, head.colour) {
         return Err(broken(format!(
             "a snapshot of {} list {} of {}, but the head is of another",
             header.colour, header.list, header.origin
         )));
     }
-    let mut buckets = vec![Vec::new(); 1 << head.root.bits];
+    Ok(reader)
+}
+
+/// Reads a snapshot to its end: its digest, its root with the head's k, its serial.
+fn snapshot(file: &Path, head: &Head) -> anyhow::Result<(Digest, Root, u64)> {
+    let mut reader = open(file, head)?;
+    let mut tree = TreeBuilder::new(head.root.bits);
     while let Some(line) = reader.next_line().map_err(broken)? {
-        let rule = line.split_once('\t').map_or(line, |(rule, _)| rule);
-        put(&mut buckets, rule, line, head.root.bits);
-        each(rule, line);
+        tree.push(line);
     }
-    Ok((reader.digest().0, root_of(&buckets, header.entries), header.serial.get()))
-}
-
-fn put(buckets: &mut [Vec<u8>], rule: &str, line: &str, bits: u8) {
-    let bucket = &mut buckets[bucket_of(rule, bits) as usize];
-    bucket.extend_from_slice(line.as_bytes());
-    bucket.push(b'\n');
-}
-
-fn root_of(buckets: &[Vec<u8>], entries: u64) -> Root {
-    let leaves: Vec<Digest> = buckets.iter().map(|lines| bucket_digest(lines)).collect();
-    Tree::new(&leaves).expect("2^k buckets, k checked by the head").root(entries)
+    Ok((reader.digest().0, tree.finish().1, reader.header().serial.get()))
 }
 
 fn delta(file: &Path, head: &Head, base: Option<&Path>) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    files::read_bounded(file, MAX_DELTA)?.as_slice().read_to_end(&mut bytes)?;
+    let limit = delta_limit(head);
+    // Packed, it may be a little more when it does not compress.
+    let mut bytes = files::read_bounded(file, limit.saturating_add(64 << 10))?;
     if bytes.starts_with(&ZSTD) {
-        bytes = decompress("delta", &bytes, MAX_DELTA).map_err(broken)?;
+        bytes = decompress("delta", &bytes, limit).map_err(broken)?;
     }
     let delta = Delta::parse(&bytes).map_err(broken)?;
     let h = &delta.header;
@@ -224,26 +214,96 @@ fn delta(file: &Path, head: &Head, base: Option<&Path>) -> anyhow::Result<String
             h.from, h.to
         ));
     };
-    let mut content = BTreeMap::new();
-    let (_, _, serial) = snapshot(base, head, |rule, line| {
-        content.insert(rule.to_owned(), line.to_owned());
-    })?;
-    if serial != h.from.get() {
+    let mut reader = open(base, head)?;
+    let serial = reader.header().serial;
+    if serial != h.from {
         return Err(Ended::Usage(format!("the delta starts from serial {}, but {} is of serial {serial}", h.from, base.display())).into());
     }
-    for change in delta.changes.iter() {
-        let rule = change.rule_str().to_owned();
-        let fits = match change {
-            Change::Add(entry) => content.insert(rule, entry.line().to_owned()).is_none(),
-            Change::Replace(entry) => content.insert(rule, entry.line().to_owned()).is_some(),
-            Change::Remove(_) => content.remove(&rule).is_some(),
-        };
-        if !fits {
-            return Err(broken(format!("\"{}{}\" does not fit the snapshot", change.sign(), change.rule_str())));
+    same_root(head, root_after(&mut reader, &delta.changes, head.root.bits)?)?;
+    Ok(format!("genuine: it leads from serial {} to the signed root of serial {}", h.from, h.to))
+}
+
+/// The root of a snapshot with changes applied. Both are in the order of their rules, so one pass does.
+fn root_after(base: &mut SnapshotReader<impl Read>, changes: &ChangeSet, bits: u8) -> anyhow::Result<Root> {
+    let misfit = |change: &Change| broken(format!("\"{}{}\" does not fit the snapshot", change.sign(), change.rule_str()));
+    let mut tree = TreeBuilder::new(bits);
+    let mut changes = changes.iter().peekable();
+    loop {
+        let line = base.next_line().map_err(broken)?;
+        let rule = line.map(|line| line.split_once('\t').map_or(line, |(rule, _)| rule));
+        // What comes before this line is not in the snapshot and can only be added.
+        while let Some(change) = changes.next_if(|change| rule.is_none_or(|rule| change.rule_str() < rule)) {
+            match change {
+                Change::Add(entry) => tree.push(entry.line()),
+                _ => return Err(misfit(change)),
+            }
+        }
+        let (Some(line), Some(rule)) = (line, rule) else { return Ok(tree.finish().1) };
+        match changes.next_if(|change| change.rule_str() == rule) {
+            None => tree.push(line),
+            Some(Change::Replace(entry)) => tree.push(entry.line()),
+            Some(Change::Remove(_)) => {}
+            Some(change) => return Err(misfit(change)),
         }
     }
-    let mut buckets = vec![Vec::new(); 1 << head.root.bits];
-    content.iter().for_each(|(rule, line)| put(&mut buckets, rule, line, head.root.bits));
-    same_root(head, root_of(&buckets, content.len() as u64))?;
-    Ok(format!("genuine: it leads from serial {} to the signed root of serial {}", h.from, h.to))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::list::{Colour, Serial};
+    use crate::wire::{SnapshotHeader, SnapshotWriter};
+
+    fn snapshot_of(lines: &BTreeMap<String, String>) -> Vec<u8> {
+        let header = SnapshotHeader {
+            origin: "lists.example.org".parse().unwrap(),
+            list: "adult".parse().unwrap(),
+            colour: Colour::Black,
+            serial: Serial::FIRST,
+            entries: lines.len() as u64,
+        };
+        let mut writer = SnapshotWriter::new(Vec::new(), &header).unwrap();
+        lines.values().for_each(|line| writer.push(line).unwrap());
+        writer.finish().unwrap().0
+    }
+
+    fn root_of(lines: &BTreeMap<String, String>, bits: u8) -> Root {
+        let mut tree = TreeBuilder::new(bits);
+        lines.values().for_each(|line| tree.push(line));
+        tree.finish().1
+    }
+
+    proptest! {
+        /// Against a map: the same root where every change fits, a refusal where one does not.
+        #[test]
+        fn one_pass_gives_what_a_map_gives(
+            base in prop::collection::btree_set(0_u8..40, 0..30),
+            changes in prop::collection::btree_map(0_u8..42, 0_u8..3, 0..20),
+            bits in 0_u8..4,
+        ) {
+            let rule = |n: u8| format!("domain:a{n}.example");
+            let content: BTreeMap<_, _> = base.iter().map(|n| (rule(*n), rule(*n))).collect();
+            let (mut after, mut set, mut fits) = (content.clone(), ChangeSet::default(), true);
+            for (n, sign) in changes {
+                let (rule, new) = (rule(n), format!("{}\tage=9", rule(n)));
+                let (change, fit) = match sign {
+                    0 => (Change::Add(new.parse().unwrap()), after.insert(rule, new).is_none()),
+                    1 => (Change::Replace(new.parse().unwrap()), after.insert(rule, new).is_some()),
+                    _ => (Change::Remove(rule.parse().unwrap()), after.remove(&rule).is_some()),
+                };
+                set.push(change).unwrap();
+                fits &= fit;
+            }
+            let octets = snapshot_of(&content);
+            let found = root_after(&mut SnapshotReader::new(octets.as_slice(), MAX_SNAPSHOT).unwrap(), &set, bits);
+            match found {
+                Ok(root) => prop_assert!(fits && root == root_of(&after, bits)),
+                Err(error) => prop_assert!(!fits, "{error:#}"),
+            }
+        }
+    }
 }
