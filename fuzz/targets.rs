@@ -3,15 +3,28 @@
 //! `fuzz_targets/` runs them under libFuzzer (nightly), `tests/it/fuzz_standin.rs` with proptest (stable). A new target is
 //! a function here, a line in [`TARGETS`], and a file of three lines in `fuzz_targets/`, named in `Cargo.toml`.
 
-use std::io::BufReader;
+use std::{
+    fs,
+    io::BufReader,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use axum::http::{HeaderMap, HeaderValue, header};
 use bwld::{
-    follower::{MAX_EVENT, SseFrame, SseParser, Status, decode_head_event},
+    cmd::config::{Loaded, in_force},
+    feed::{MAX_LISTS, Position},
+    follower::{BaseMeta, LogFrame, MAX_EVENT, SseFrame, SseParser, Status, decode_head_event},
     formats::{self, Format, Item, ReadError, ReadOptions, Wildcards},
+    http::{OperatorToken, Part, negotiate, none_match, part},
     list::{
         Change, ChangeSet, Digest, Entry, Kind, ListId, Origin, Rule, Serial, Timestamp, canonical_cidr, canonical_domain, canonical_url,
     },
-    store::{Record, decode_frame, encode_frame},
+    publisher::Protected,
+    store::{
+        Base, Content, Disk, Journal, JournalOptions, OwnSnapshot, Record, RestoreOptions, decode_frame, encode_frame, faults::HastyDisk,
+        restore,
+    },
     trust::{SecretKey, Trusted},
     wire::{Delta, Head, KeySet, ListSelection, MAX_BITS, MAX_KEYSET, Note, RootKey, SigningKeyLine, SnapshotReader, Tree, decompress},
 };
@@ -20,7 +33,7 @@ use bwld::{
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of the files in `fuzz_targets/`.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 23] = [
     ("canonical", canonical),
     ("entry", entry),
     ("names", names),
@@ -36,6 +49,14 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("journal", journal),
     ("stream", stream),
     ("status", status),
+    ("position", position),
+    ("fields", fields),
+    ("config", config),
+    ("protected", protected),
+    ("log", log),
+    ("segment", segment),
+    ("buckets", buckets),
+    ("backup", backup),
 ];
 
 /// Canonical form is reached in one step, is ASCII, and a rule that exists reads back.
@@ -283,4 +304,133 @@ pub fn status(bytes: &[u8]) {
         let again = serde_json::to_vec(&status).expect("a status can be written");
         assert_eq!(serde_json::from_slice::<Status>(&again).expect("and read"), status);
     }
+}
+
+/// A position in an event stream prints what reads the same.
+pub fn position(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(position) = Position::parse(text) {
+        assert!(position.lists().len() <= MAX_LISTS);
+        assert_eq!(Position::parse(&position.to_string()).as_ref(), Ok(&position));
+    }
+}
+
+/// Fields of a request, a line each: a part lies within its body, and only the token itself is the token.
+pub fn fields(bytes: &[u8]) {
+    let mut headers = HeaderMap::new();
+    let names = [header::ACCEPT_ENCODING, header::RANGE, header::IF_NONE_MATCH, header::AUTHORIZATION, header::IF_RANGE];
+    for (name, value) in names.iter().cycle().zip(bytes.split(|c| *c == b'\n').take(20)) {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(name, value);
+        }
+    }
+    let _ = negotiate(&headers);
+    let tag = HeaderValue::from_static("\"tag\"");
+    let _ = none_match(&headers, &tag);
+    headers.remove(header::IF_RANGE);
+    for length in [0, 1, 1_000, u64::MAX] {
+        if let Part::Octets { first, last } = part(&headers, &tag, length) {
+            assert!(first <= last && last < length);
+        }
+    }
+    let token = "bwld-a-token-that-is-not-guessed";
+    assert!(!OperatorToken::new(token).is_in(&headers) || bytes.windows(token.len()).any(|w| w == token.as_bytes()));
+}
+
+/// A configuration that reads prints what reads the same; a refusal is a short message.
+pub fn config(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    let path = Path::new("fuzzed.toml");
+    match Loaded::from_text(text, path) {
+        Ok(loaded) => {
+            let values = |loaded: &Loaded| loaded.values().iter().map(|(value, _)| value.to_string()).collect::<Vec<_>>();
+            let again = Loaded::from_text(&in_force(&loaded), path).expect("what is in force can be read");
+            assert_eq!(values(&again), values(&loaded));
+        }
+        Err(error) => assert!(error.to_string().len() < 8_000 + 2 * text.len()),
+    }
+}
+
+/// Protected names: any text is a set or an error with its line.
+pub fn protected(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Err(error) = Protected::parse(text) {
+        assert!((1..=text.lines().count()).contains(&error.line));
+    }
+}
+
+/// Frames of a follower's log print as they were read, and so does what a base is.
+pub fn log(bytes: &[u8]) {
+    if let Ok((frame, delta)) = LogFrame::decode(bytes) {
+        let again = frame.encode(delta);
+        assert_eq!(LogFrame::decode(&again), Ok((frame, delta)));
+    }
+    if let Ok(meta) = serde_json::from_slice::<BaseMeta>(bytes) {
+        let again = serde_json::to_vec(&meta).expect("a base can be described");
+        assert_eq!(serde_json::from_slice::<BaseMeta>(&again).ok(), Some(meta));
+    }
+}
+
+/// A folder of this thread, empty.
+fn folder() -> PathBuf {
+    let name = format!("bwld-fuzz-{}-{:?}", std::process::id(), std::thread::current().id());
+    let folder = std::env::temp_dir().join(name.replace(['(', ')'], ""));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder for temporary files");
+    folder
+}
+
+/// A segment of a journal: what opening it gives, a second opening gives, and then nothing is torn.
+pub fn segment(bytes: &[u8]) {
+    let folder = folder();
+    fs::write(folder.join("00000001.seg"), bytes).expect("a file can be written");
+    let disk: Arc<dyn Disk> = Arc::new(HastyDisk);
+    let open = || {
+        let mut frames = Vec::new();
+        let opened = Journal::open(&folder, disk.clone(), JournalOptions::new(*b"fuzz"), &mut |frame| {
+            frames.push((frame.id, frame.hash));
+            Ok(())
+        });
+        opened.ok().map(|(journal, found)| (journal.last_frame(), found.torn.is_some(), frames))
+    };
+    if let Some((last, _, frames)) = open() {
+        assert_eq!(open(), Some((last, false, frames)));
+    }
+    let _ = fs::remove_dir_all(&folder);
+}
+
+/// A bucket file: what it gives is of the digests in its table, or an error. And a snapshot that should have another digest.
+pub fn buckets(bytes: &[u8]) {
+    let folder = folder();
+    let path = folder.join("fuzzed.buckets");
+    fs::write(&path, bytes).expect("a file can be written");
+    if let Ok(base) = Base::open(&path) {
+        for b in 0..base.tree().buckets().min(64) {
+            if let Ok(lines) = base.bucket(b) {
+                assert_eq!(bwld::wire::bucket_digest(lines.as_bytes()), base.tree().leaf(b));
+            }
+        }
+        if let Ok(content) = Content::open(&path) {
+            let _ = content.recompute();
+        }
+    }
+    let _ = fs::remove_dir_all(&folder);
+    if let Ok(mut own) = OwnSnapshot::new(bytes, Digest([7; 32]), bytes.len() as u64) {
+        while let Ok(line) = own.next_line() {
+            assert!(line.is_some(), "the end is reached only by octets of the right digest");
+        }
+    }
+}
+
+/// The manifest of a backup that holds nothing else: refused, and nothing is written.
+pub fn backup(bytes: &[u8]) {
+    let folder = folder();
+    let into = folder.join("into");
+    let from = folder.join("from");
+    fs::create_dir(&from).and_then(|()| fs::write(from.join("manifest.json"), bytes)).expect("a file can be written");
+    let disk: Arc<dyn Disk> = Arc::new(HastyDisk);
+    let now = Timestamp::from_unix(1_800_000_000);
+    assert!(restore(&from, &into, &RestoreOptions::default(), now, &disk, &mut |_| {}).is_err());
+    assert!(!into.exists());
+    let _ = fs::remove_dir_all(&folder);
 }

@@ -33,6 +33,6 @@ pub use options::{FollowerOptions, Limits, ListChoice, Trust};
 pub use plan::{Mode, Timings};
 pub use run::{Follower, PullReport, PulledList};
 pub use sse::{MAX_EVENT, SseError, SseEvent, SseFrame, SseParser};
-pub use state::delta_limit;
+pub use state::{BaseMeta, Frame as LogFrame, delta_limit};
 pub use status::{Health, LastError, ListStatus, Status, status};
 pub use verify::{FolderReport, VerifiedList, verify_folder};

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 /// A content coding this server has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Coding {
+pub enum Coding {
     /// RFC 8878.
     Zstd,
     /// RFC 1952.
@@ -15,7 +15,7 @@ pub(super) enum Coding {
 
 impl Coding {
     /// As in `Content-Encoding`; none for identity.
-    pub(super) fn name(self) -> Option<HeaderValue> {
+    pub fn name(self) -> Option<HeaderValue> {
         match self {
             Coding::Zstd => Some(HeaderValue::from_static("zstd")),
             Coding::Gzip => Some(HeaderValue::from_static("gzip")),
@@ -34,7 +34,7 @@ impl Coding {
 
 /// The best coding the client takes; zstd before gzip before identity when it likes them the same. `None` when it takes
 /// none of them, identity included. Without the field nothing is compressed: the client may not know how.
-pub(super) fn negotiate(headers: &HeaderMap) -> Option<Coding> {
+pub fn negotiate(headers: &HeaderMap) -> Option<Coding> {
     if !headers.contains_key(header::ACCEPT_ENCODING) {
         return Some(Coding::Identity);
     }

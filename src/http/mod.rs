@@ -22,7 +22,9 @@ mod spans;
 mod streams;
 mod token;
 
+pub use accept::{Coding, negotiate};
 pub use admin::Admin;
 pub use app::{App, Readiness, RouteOptions, router};
+pub use range::{Part, none_match, part};
 pub use server::{HttpOptions, serve};
 pub use token::OperatorToken;

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 /// What of a body of known length is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Part {
+pub enum Part {
     /// All of it.
     Whole,
     /// Octets `first` to `last`, both inclusive and within the body.
@@ -20,7 +20,7 @@ pub(super) enum Part {
 
 /// Reads `Range` for a body of `length` octets whose strong tag is `etag`. A range that is malformed, of another unit or
 /// of several parts is passed over, as the RFC allows; so is one whose `If-Range` names another representation.
-pub(super) fn part(headers: &HeaderMap, etag: &HeaderValue, length: u64) -> Part {
+pub fn part(headers: &HeaderMap, etag: &HeaderValue, length: u64) -> Part {
     if headers.get(header::IF_RANGE).is_some_and(|condition| condition != etag) {
         return Part::Whole;
     }
@@ -28,7 +28,7 @@ pub(super) fn part(headers: &HeaderMap, etag: &HeaderValue, length: u64) -> Part
 }
 
 /// Reads the value of `Range` for a body of `length` octets.
-pub(super) fn parse(range: &str, length: u64) -> Part {
+fn parse(range: &str, length: u64) -> Part {
     let number = |text: &str| {
         let digits = (1..=19).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_digit());
         digits.then(|| text.parse::<u64>().ok()).flatten()
@@ -58,7 +58,7 @@ pub(super) fn parse(range: &str, length: u64) -> Part {
 }
 
 /// Whether `If-None-Match` names this tag (weak comparison), so that 304 is the answer.
-pub(super) fn none_match(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+pub fn none_match(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let Ok(own) = etag.to_str().map(opaque) else { return false };
     headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {

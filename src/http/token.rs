@@ -24,7 +24,7 @@ impl OperatorToken {
 
     /// Whether a request carries it, as `Authorization: Bearer TOKEN`, once. How long the answer takes does not depend on
     /// how much of a wrong token is right: digests are compared, and to the end.
-    pub(super) fn is_in(&self, headers: &HeaderMap) -> bool {
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
         let mut fields = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(field), None) = (fields.next(), fields.next()) else { return false };
         let Some((scheme, token)) = field.to_str().ok().and_then(|field| field.split_once(' ')) else { return false };

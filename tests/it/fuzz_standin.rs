@@ -3,8 +3,12 @@
 //! It stands in for libFuzzer where that cannot run; it has no coverage feedback, so it is short and starts from valid
 //! inputs. `BWLD_FUZZ_CASES` makes it longer.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::Path, sync::Arc};
 
+use bwld::{
+    list::Digest,
+    store::{BaseWriter, Disk, Journal, JournalOptions, faults::HastyDisk},
+};
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 
 #[path = "../../fuzz/targets.rs"]
@@ -52,6 +56,12 @@ fn seeds() -> Vec<Vec<u8>> {
         br#"{"origin":"a","keyset":1,"keys_checked":null,"written":"2026-11-24T01:00:00Z","received":1,"reloaded":null,"reload_error":null,"lists":[]}"#
             .to_vec(),
     );
+    seeds.push(b"a:1041,b".to_vec());
+    seeds.push(b"zstd;q=0.5, gzip, *;q=0\nbytes=10-99\nW/\"a\", \"tag\"\nBearer t\n\"tag\"".to_vec());
+    seeds.push(bwld::cmd::config::example().into_bytes());
+    seeds.push(b"[serve]\nlisten = \"127.0.0.1:8080\"\n[publisher]\norigin = \"lists.example.org\"\n".to_vec());
+    seeds.push(b"{\"frame\":\"delta\",\"note\":\"n\"}\n\x28\xb5\x2f\xfd".to_vec());
+    seeds.extend(files_of_a_store());
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/protocol")];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(folder) else { continue };
@@ -67,6 +77,27 @@ fn seeds() -> Vec<Vec<u8>> {
     }
     seeds.sort();
     seeds
+}
+
+/// A segment of a journal, a bucket file, and the manifest of a backup.
+fn files_of_a_store() -> [Vec<u8>; 3] {
+    let dir = tempfile::tempdir().expect("a folder");
+    let disk: Arc<dyn Disk> = Arc::new(HastyDisk);
+    let (mut journal, _) =
+        Journal::open(dir.path(), disk.clone(), JournalOptions::new(*b"fuzz"), &mut |_| Ok(())).expect("an empty folder");
+    for frame in ["one", "two"] {
+        journal.append(frame.as_bytes()).expect("a frame");
+    }
+    let segment = fs::read(dir.path().join("00000001.seg")).expect("the segment");
+    let mut writer = BaseWriter::new(1, dir.path());
+    for line in ["domain:a.example", "domain:b.example\tcat=x"] {
+        writer.push(line).expect("a line in order");
+    }
+    let (buckets, _) = writer.finish(Vec::new()).expect("a bucket file");
+    let listed = format!(r#"{{"path":"journal/00000001.seg","size":{},"digest":"{}"}}"#, segment.len(), Digest::of(&segment));
+    let zeros = Digest([0; 32]);
+    let head = format!(r#"{{"format":"bwld backup v1","made":"2026-11-24T01:00:00Z","frame":2,"hash":"{zeros}","secrets":false"#);
+    [segment, buckets, format!("{head},\"files\":[{listed}]}}").into_bytes()]
 }
 
 /// One damage; places are taken modulo the length.
