@@ -217,6 +217,8 @@ impl Api {
         let mut message = match (problem.title.as_str(), problem.detail.as_str()) {
             ("", "") => format!("the server answered {status}"),
             (title, "") => title.to_owned(),
+            // The detail is the first of the refusals, which follow.
+            (title, _) if !title.is_empty() && !problem.refusals.is_empty() => title.to_owned(),
             ("", detail) => detail.to_owned(),
             (title, detail) if detail.contains(title) => detail.to_owned(),
             (title, detail) => format!("{title}: {detail}"),
@@ -233,7 +235,9 @@ impl Api {
 pub fn refusal_text(refusal: &Refusal) -> String {
     let text = if refusal.text.is_empty() { String::new() } else { format!(" \"{}\"", out::visible(&refusal.text)) };
     let hint = if refusal.hint.is_empty() { String::new() } else { format!("\n      {}", refusal.hint) };
-    format!("{}{text}: {}{hint}", refusal.place, refusal.reason)
+    // `put[3].rule` is a place in the request, which the operator has not written; the text is.
+    let place = if text.is_empty() || !refusal.place.contains('[') { refusal.place.as_str() } else { "" };
+    format!("{}: {}{hint}", format!("{place}{text}").trim_start(), refusal.reason)
 }
 
 /// Path of a list's admin resource.

@@ -125,7 +125,7 @@ async fn body(file: &Path, bar: &ProgressBar) -> anyhow::Result<reqwest::Body> {
     } else {
         let open = tokio::fs::File::open(file).await.with_context(|| format!("opening {}", file.display()))?;
         let length = open.metadata().await.with_context(|| format!("reading {}", file.display()))?;
-        anyhow::ensure!(!length.is_dir(), "{} is a folder", file.display());
+        anyhow::ensure!(!length.is_dir(), "{} is a folder; name a file, or - for the standard input", file.display());
         bar.set_length(length.len());
         Box::new(open)
     };
