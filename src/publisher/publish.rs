@@ -174,7 +174,7 @@ impl Publisher {
         {
             let base = published.bases.last().expect("a published list has a base");
             let few = staged.tally.total() <= (base.entries / 4).max(1_000);
-            if few && keep_bits(base.bits, tally.after(published.content.entries())) {
+            if few && leads_on(published, base, small) && keep_bits(base.bits, tally.after(published.content.entries())) {
                 return self.make_by_delta(state, published, small, from, place.serial);
             }
         }
@@ -302,6 +302,16 @@ fn place(state: &State) -> Result<Place, PublishError> {
     let newest = state.published.as_ref().map(|p| p.head.serial);
     let from = newest.filter(|newest| newest.next() == Some(serial));
     Ok(Place { serial, previous, from })
+}
+
+/// Whether a follower still unpacks the delta from the base to the version with these changes: composed it has at most what its
+/// steps have together. With more, who comes new would have no way from the snapshot to the newest version.
+fn leads_on(published: &PublishedList, base: &BaseRef, small: &SmallChanges) -> bool {
+    /// A delta's header at most, in octets.
+    const HEADER: u64 = 512;
+    let since = published.deltas.iter().rev().take_while(|delta| delta.from >= base.serial);
+    let changes = small.values().map(|line| line.len() as u64 + 1);
+    since.map(|delta| delta.size).chain(changes).sum::<u64>() + HEADER <= base.snapshot_size.max(DELTAS_FREE)
 }
 
 /// Change lines as a set.

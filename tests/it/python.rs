@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bwld::feed::{Hub, HubOptions};
 use bwld::http::{App, HttpOptions, Readiness, RouteOptions};
 use bwld::list::{Colour, ListId};
@@ -174,7 +175,9 @@ fn mirror(upstream: SocketAddr, bend: impl Fn(&str, Vec<u8>) -> Vec<u8> + Send +
             let stream = stream.expect("a connection");
             let asked = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect::<Vec<_>>();
             let path = asked.first().and_then(|line| line.split(' ').nth(1)).expect("a request").to_owned();
-            let body = bend(&path, support::get(&format!("http://{upstream}"), &path));
+            // A stream of events has no end to wait for.
+            let body = if path.starts_with("/v1/events") { Vec::new() } else { support::get(&format!("http://{upstream}"), &path) };
+            let body = bend(&path, body);
             answer(stream, &body);
         }
     });
@@ -279,6 +282,18 @@ fn it_refuses_what_was_bent_on_the_way_and_keeps_what_it_had() {
         assert!(code == 3 && complaint.contains(reason), "{code} {complaint}");
         assert_eq!(fs::read_to_string(desk.out()).expect("an output"), old_lines);
     }
+    // The same in an event, where a head that is genuine vouches for another delta.
+    let delta = support::get(&format!("http://{}", desk.address), "/v1/lists/test/delta/1/2");
+    let delta = String::from_utf8(delta).expect("text").replace("+domain:b.example", "+domain:c.example");
+    let zstd = BASE64_STANDARD.encode(bwld::wire::compress(delta.as_bytes(), 3));
+    let head = String::from_utf8(support::get(&format!("http://{}", desk.address), "/v1/lists/test/head")).expect("text");
+    let event = serde_json::json!({"list": "test", "head": head, "delta": {"from": 1, "to": 2, "zstd": zstd}});
+    let stream = format!("event: head\nid: test:2\ndata: {event}\n\n");
+    let pusher = mirror(desk.address, move |path, body| if path.starts_with("/v1/events") { stream.clone().into() } else { body });
+    let (code, complaint) = run(pusher, &["--state", state, "--events"]);
+    assert!(code == 3 && complaint.contains("root-mismatch"), "{code} {complaint}");
+    assert_eq!(fs::read_to_string(desk.out()).expect("an output"), old_lines);
+
     assert_eq!(run(desk.address, &["--versions", "1", "--state", state]), (0, String::new()));
     let back = mirror(desk.address, move |path, body| if path.contains("/head") { old_head.clone() } else { body });
     let (code, complaint) = run(back, &["--state", state]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bwld::follower::Health;
 use bwld::list::{Colour, Digest, Timestamp};
 use bwld::trust::SecretKey;
@@ -292,20 +293,30 @@ async fn bad_delta_falls_back() {
 #[tokio::test]
 async fn a_bad_inline_delta_is_no_end_either() {
     let (world, front, home) = followed(30).await;
-    world.publish("adult", &["+domain:new.example"]);
-    let head = note_of(&world, "adult");
-    let event = serde_json::json!({"list": "adult", "head": head, "delta": {"from": 1, "to": 2, "zstd": "AAAA"}});
-    let stream = format!("event: head\nid: adult:2\ndata: {event}\n\n");
-    front.lie(move |path| {
-        path.starts_with("/v1/events").then(|| {
-            let mut response = answer(200, stream.clone());
-            response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
-            response
-        })
-    });
-    let running = home.run();
-    until("the change is there", || home.is_current("adult")).await;
-    running.stop().await;
+    for serial in [2, 3] {
+        world.publish("adult", &[format!("+domain:new-{serial}.example")]);
+        let (from, to) = (crate::publishing::serial(serial - 1), crate::publishing::serial(serial));
+        // The second fits the content and is of the right list and versions, but is none of what was signed.
+        let header =
+            DeltaHeader { origin: "lists.example.org".parse().unwrap(), list: "adult".parse().unwrap(), colour: Colour::Black, from, to };
+        let forged = Delta { header, changes: crate::publishing::changes(&["+domain:forged.example"]) };
+        let zstd = if serial == 2 { vec![0, 0, 0] } else { compress(&forged.encode(), 3) };
+        let delta = serde_json::json!({"from": from, "to": to, "zstd": BASE64_STANDARD.encode(zstd)});
+        let event = serde_json::json!({"list": "adult", "head": note_of(&world, "adult"), "delta": delta});
+        let stream = format!("event: head\nid: adult:{serial}\ndata: {event}\n\n");
+        front.lie(move |path| {
+            path.starts_with("/v1/events").then(|| {
+                let mut response = answer(200, stream.clone());
+                response.headers_mut().insert("content-type", "text/event-stream".parse().unwrap());
+                response
+            })
+        });
+        let running = home.run();
+        until("the change is there", || home.is_current("adult")).await;
+        running.stop().await;
+        let lines = home.output("adult").unwrap();
+        assert!(lines.iter().all(|line| !line.contains("forged")), "{lines:?}");
+    }
 }
 
 #[tokio::test]

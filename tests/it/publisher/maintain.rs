@@ -215,3 +215,23 @@ fn check_finds_a_changed_octet_in_any_artefact() {
     assert!(seen >= 4, "snapshot, buckets, delta, changes");
     house.assert_sound();
 }
+
+#[test]
+fn from_every_snapshot_a_delta_leads_on_that_a_follower_unpacks() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::with_list(dir.path());
+    house.stage(&["a.example"], &[]);
+    house.publish();
+    // Few changes, but long ones that compress to nearly nothing: neither their number nor their weight makes a base due.
+    for round in 0..8 {
+        let rules: Vec<String> = (0..90).map(|i| format!("url:r{round}-{i}.example/{}", "x".repeat(200))).collect();
+        house.stage(&rules.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+        house.publish();
+        let published = house.published();
+        let base = published.bases.last().unwrap();
+        let onward: u64 = published.deltas.iter().filter(|delta| delta.from >= base.serial).map(|delta| delta.size).sum();
+        assert!(onward <= base.snapshot_size.max(65_536), "round {round}: {onward} octets from serial {}", base.serial);
+    }
+    assert!(house.published().bases.last().unwrap().serial > Serial::FIRST);
+    house.assert_sound();
+}
