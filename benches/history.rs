@@ -3,7 +3,8 @@
 //!
 //! The alternative beside it is what lists are distributed with today: the whole list, gzip -6.
 //!
-//! `cargo bench --bench history` prints a table; `-- --test` runs the first revisions of each history.
+//! `cargo bench --bench history` prints a table; `-- --test` runs the first revisions of each history, `-- WORD` only the
+//! histories with that word in their names.
 
 #[path = "history/corpus.rs"]
 mod corpus;
@@ -83,13 +84,15 @@ fn row(name: &str, revisions: &[&Revision], without_change: usize) {
 
 fn main() {
     let quick = std::env::args().any(|a| a == "--test");
-    let histories = match corpus::folder() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let mut histories = match corpus::folder() {
         Some(folder) => corpus::histories(&folder),
         None => {
             println!("the corpus of list histories is not here: a small made-up history stands in for it");
             vec![corpus::made_up()]
         }
     };
+    histories.retain(|history| words.is_empty() || words.iter().any(|word| history.name.contains(word)));
     let world = World::start();
     println!("gzip -6 of the whole list / octets of the update, both directions, head and HTTP included; {} cores", world::cores());
     println!(

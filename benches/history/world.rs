@@ -97,6 +97,7 @@ impl World {
         list._follower = Some(Kept(program(self.dir.path(), &args).spawn().expect("the follower starts")));
         list.wait_for_push();
         list.pull();
+        list.settle();
         list
     }
 }
@@ -161,6 +162,20 @@ impl List<'_> {
             }
             assert!(Instant::now() < deadline, "the follower of {} does not get serial {serial}: {value}", self.name);
             std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until the follower has made the one question that belongs to its start and not to any revision: it comes when
+    /// the stream has brought nothing for two seconds.
+    fn settle(&self) {
+        let mut before = self.push.octets();
+        loop {
+            std::thread::sleep(Duration::from_secs(4));
+            let now = self.push.octets();
+            if now == before {
+                return;
+            }
+            before = now;
         }
     }
 
