@@ -16,7 +16,7 @@
 //! |---|---|
 //! | 0 | [`list`] |
 //! | 1 | [`wire`], [`formats`], [`matcher`] |
-//! | 2 | [`trust`] |
+//! | 2 | [`trust`], [`indexes`] |
 //! | 3 | `store` |
 //! | 4 | `publisher`, `feed`, `follower` |
 //! | 5 | `http` |
@@ -26,6 +26,7 @@
 //! nor sled in it.
 
 pub mod formats;
+pub mod indexes;
 pub mod list;
 pub mod matcher;
 pub mod trust;

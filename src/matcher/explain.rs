@@ -64,7 +64,7 @@ impl Lists {
         let mut missing = Vec::new();
         for (state, layers) in self.contents() {
             let Some(layers) = layers else {
-                missing.push(Missing { list: state, damaged: false });
+                missing.push(Missing::without_content(state));
                 continue;
             };
             question.hashes(layers.layers()[0].seed(), hashes);
@@ -72,7 +72,7 @@ impl Lists {
                 missing.push(Missing { list: state, damaged: true });
                 continue;
             };
-            let stale = state.expires.is_some_and(|expires| expires < now);
+            let stale = state.is_stale(now);
             for (layer, hit) in all {
                 let by = Match { state, layers, layer, hit, stale, incomplete: false };
                 let outcome = outcome(&by, decided, self.policy())?;

@@ -26,12 +26,20 @@ pub struct ListState {
     pub list: ListId,
     /// What it is for.
     pub colour: Colour,
-    /// The version that is here; `None` if the content never arrived.
+    /// The version that is here; `None` if the content never arrived. A list that is put in with a version and without its
+    /// content counts as damaged.
     pub serial: Option<Serial>,
     /// When its head expires; past it the list is stale. `None`: never (local rules, a file).
     pub expires: Option<Timestamp>,
     /// Whether it is the filter's own: its rules stand over those of every list.
     pub local: bool,
+}
+
+impl ListState {
+    /// Whether the list is past its expiry.
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
 }
 
 /// A list of the set.
@@ -182,7 +190,7 @@ impl Lists {
         let mut stale = false;
         for held in &self.held {
             let Some(layers) = &held.layers else {
-                missing = missing.or(Some(Missing { list: &held.state, damaged: false }));
+                missing = missing.or(Some(Missing::without_content(&held.state)));
                 continue;
             };
             let seed = layers.layers()[0].seed();
@@ -259,11 +267,11 @@ impl Held {
     }
 
     fn is_stale(&self, now: Timestamp) -> bool {
-        self.state.expires.is_some_and(|expires| expires < now)
+        self.state.is_stale(now)
     }
 
     fn verdict(&self, layer: usize, hit: Hit, now: Timestamp, incomplete: bool) -> Verdict<'_> {
-        let Some(layers) = &self.layers else { return Verdict::NoData(Missing { list: &self.state, damaged: false }) };
+        let Some(layers) = &self.layers else { return Verdict::NoData(Missing::without_content(&self.state)) };
         let by = Match { state: &self.state, layers, layer, hit, stale: self.is_stale(now), incomplete };
         match self.state.colour {
             Colour::Black => Verdict::Block(by),

@@ -63,6 +63,13 @@ pub struct Missing<'v> {
     pub damaged: bool,
 }
 
+impl<'v> Missing<'v> {
+    /// A list of which no layers are here.
+    pub(crate) fn without_content(list: &'v ListState) -> Missing<'v> {
+        Missing { list, damaged: list.serial.is_some() }
+    }
+}
+
 /// The rule that decided. It costs nothing until it is asked.
 #[derive(Clone, Copy)]
 pub struct Match<'v> {

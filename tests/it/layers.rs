@@ -3,12 +3,13 @@
 use std::{fs, path::Path};
 
 /// Module and layer, as in `src/lib.rs`.
-const LAYERS: [(&str, u8); 11] = [
+const LAYERS: [(&str, u8); 12] = [
     ("list", 0),
     ("wire", 1),
     ("formats", 1),
     ("matcher", 1),
     ("trust", 2),
+    ("indexes", 2),
     ("store", 3),
     ("publisher", 4),
     ("feed", 4),
