@@ -37,22 +37,23 @@ fn median(mut times: Vec<f64>) -> f64 {
     times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Times of `sort -u`, of the whole and of the import alone, each run with its own `sort` before it.
+/// Times of `sort -u`, of the whole and of the import alone where that is known, each run with its own `sort` before it.
 #[derive(Default)]
-struct Runs(Vec<(Duration, Duration, Duration)>);
+struct Runs(Vec<(Duration, Duration, Option<Duration>)>);
 
 impl Runs {
     fn print(&self, what: &str) {
-        let median_of = |part: fn(&(Duration, Duration, Duration)) -> f64| median(self.0.iter().map(part).collect());
-        let [sort, whole, read] =
-            [median_of(|t| t.0.as_secs_f64()), median_of(|t| t.1.as_secs_f64()), median_of(|t| t.2.as_secs_f64())].map(|s| s * 1e3);
-        let ratio = median_of(|t| t.1.as_secs_f64() / t.0.as_secs_f64());
-        println!("{what}: sort -u {sort:.0} ms; with publication {whole:.0} ms (import alone {read:.0} ms): {ratio:.2} times");
+        let sort = median(self.0.iter().map(|t| t.0.as_secs_f64() * 1e3).collect());
+        let whole = median(self.0.iter().map(|t| t.1.as_secs_f64() * 1e3).collect());
+        let read = median(self.0.iter().filter_map(|t| t.2).map(|t| t.as_secs_f64() * 1e3).collect());
+        let ratio = median(self.0.iter().map(|t| t.1.as_secs_f64() / t.0.as_secs_f64()).collect());
+        let alone = if read.is_nan() { String::new() } else { format!(" (import alone {read:.0} ms)") };
+        println!("{what}: sort -u {sort:.0} ms; import and publication {whole:.0} ms{alone}: {ratio:.2} times");
     }
 }
 
 /// `run` imports the file and publishes, and says how long the whole and the import took; `sort -u` before each is not counted.
-fn beside_sort(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, path: &Path, mut run: impl FnMut() -> (Duration, Duration)) {
+fn beside_sort(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, path: &Path, mut run: impl FnMut() -> (Duration, Option<Duration>)) {
     let mut runs = Runs::default();
     group.bench_function(name, |b| {
         b.iter_custom(|times| {
@@ -72,7 +73,7 @@ fn beside_sort(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, path: &Path
 }
 
 /// Import and publication in a publisher of its own.
-fn in_process(path: &Path, lines: u64) -> (Duration, Duration) {
+fn in_process(path: &Path, lines: u64) -> (Duration, Option<Duration>) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (publisher, ..) = house::publisher(dir.path());
     let begin = Instant::now();
@@ -81,15 +82,15 @@ fn in_process(path: &Path, lines: u64) -> (Duration, Duration) {
     let entries = house::publish(&publisher);
     let whole = begin.elapsed();
     assert_eq!(entries + report.duplicates + report.summary.issues_total, lines);
-    (whole, read)
+    (whole, Some(read))
 }
 
 /// The same through command line and HTTP.
-fn through_daemon(path: &Path) -> (Duration, Duration) {
+fn through_daemon(path: &Path) -> (Duration, Option<Duration>) {
     let daemon = Daemon::start();
     let begin = Instant::now();
     daemon.import_and_publish(path);
-    (begin.elapsed(), Duration::ZERO)
+    (begin.elapsed(), None)
 }
 
 /// The lines of a file in an order that is always the same and has no order.

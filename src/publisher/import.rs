@@ -1,7 +1,6 @@
 //! Lists in bulk: read, sorted, merged with what the list holds, and staged as what differs. Streams from end to end.
 
-use std::cmp::Ordering;
-use std::io::{self, BufRead};
+use std::io::BufRead;
 use std::sync::Arc;
 use std::thread;
 
@@ -9,11 +8,12 @@ use crate::formats::{ReadError, ReadOptions, Summary};
 use crate::list::ListId;
 use crate::store::{ArtefactKind, Content, ListMeta, Sorter};
 
+use super::ahead::Ahead;
 use super::base::list_lines;
 use super::changes::{Staged, write};
 use super::chunks::{LineSender, fan_out, first_cause, join};
 use super::guards::{Screen, Tally};
-use super::lines::{Lines, NoLines, Outcome, Over, rule_of, stage};
+use super::lines::{Lines, NoLines, Outcome, Over, stage};
 use super::publish::LISTED;
 use super::reading::{Lot, read_lots};
 use super::state::{Slot, State};
@@ -32,18 +32,18 @@ pub struct ImportOptions {
     pub dry_run: bool,
 }
 
-/// What the merge found beside the changes.
+/// What was found beside the changes.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     unchanged: u64,
     refused: Vec<Refusal>,
-    refused_total: u64,
-    tally: Tally,
-    lines: Vec<String>,
+    pub(super) refused_total: u64,
+    pub(super) tally: Tally,
+    pub(super) lines: Vec<String>,
 }
 
 impl Found {
-    fn take(&mut self, sign: &str, body: &str) {
+    pub(super) fn take(&mut self, sign: &str, body: &str) {
         self.tally.count(sign.as_bytes()[0]);
         if self.lines.len() < LISTED {
             self.lines.push([sign, body].concat());
@@ -51,10 +51,17 @@ impl Found {
     }
 
     /// Takes entries that come in, all of them.
-    fn take_lot(&mut self, lot: &Lot) {
+    pub(super) fn take_lot(&mut self, lot: &Lot) {
         self.tally.added += lot.count();
         let room = LISTED.saturating_sub(self.lines.len());
         self.lines.extend(lot.lines().take(room).map(|(_, body)| ["+", body].concat()));
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.refused_total += 1;
+        if self.refused.len() < LISTED {
+            self.refused.push(refusal);
+        }
     }
 }
 
@@ -67,64 +74,6 @@ struct Intake {
     /// The rest, if not all was.
     rest: Option<Sorter>,
     duplicates: u64,
-}
-
-/// Takes lines as long as they are in order; of equal rules the last one wins.
-struct Ahead<'a> {
-    screen: Screen<'a>,
-    /// Waits for the next one, which may be of the same rule.
-    line: String,
-    found: Found,
-    duplicates: u64,
-}
-
-impl<'a> Ahead<'a> {
-    fn new(screen: Screen<'a>) -> Self {
-        Ahead { screen, line: String::new(), found: Found::default(), duplicates: 0 }
-    }
-
-    /// Takes a line, or says that it is out of order.
-    fn takes(&mut self, line: &str, sender: &mut LineSender) -> io::Result<bool> {
-        if !self.line.is_empty() {
-            match rule_of(line).cmp(rule_of(&self.line)) {
-                Ordering::Less => return Ok(false),
-                Ordering::Equal => self.duplicates += 1,
-                Ordering::Greater => self.flush(sender)?,
-            }
-        }
-        self.line.clear();
-        self.line.push_str(line);
-        Ok(true)
-    }
-
-    /// As [`Ahead::takes`] for a whole lot, without a look at its lines; gives it back if they need one.
-    fn takes_lot(&mut self, mut lot: Lot, sender: &mut LineSender) -> io::Result<Option<Lot>> {
-        let after = |(_, body): (u8, &str)| self.line.is_empty() || rule_of(body) > rule_of(&self.line);
-        if !lot.is_plain() || !lot.lines().next().is_some_and(after) {
-            return Ok(Some(lot));
-        }
-        self.flush(sender)?;
-        lot.pop(&mut self.line);
-        self.found.take_lot(&lot);
-        sender.push_all(lot.into_text())?;
-        Ok(None)
-    }
-
-    /// Sends the line that waits.
-    fn flush(&mut self, sender: &mut LineSender) -> io::Result<()> {
-        if self.line.is_empty() {
-            return Ok(());
-        }
-        if let Some(refusal) = self.screen.refuses(&self.line) {
-            self.found.refused_total += 1;
-            if self.found.refused.len() < LISTED {
-                self.found.refused.push(refusal);
-            }
-            return Ok(());
-        }
-        self.found.take("+", &self.line);
-        sender.push(["+", &self.line])
-    }
 }
 
 /// Whether a list holds nothing and nothing is staged for it.
@@ -227,7 +176,7 @@ impl Publisher {
     }
 
     /// Reads for a list that holds nothing: lines are staged as they come, beside the reading, as long as they are in
-    /// order, which published lists mostly are. From the first one that is not, the rest is sorted.
+    /// order, which published lists mostly are ([`Ahead`]). From the first one that is not, the rest is sorted.
     fn read_ahead(&self, meta: &ListMeta, input: &mut dyn BufRead, options: &ReadOptions) -> Result<Intake, PublishError> {
         let artefacts = self.store.artefacts();
         let (mut sender, [receiver]) = fan_out();
@@ -246,10 +195,10 @@ impl Publisher {
                 }
                 Ok(())
             });
-            let summary = summary.and_then(|summary| ahead.flush(&mut sender).map(|()| summary).map_err(PublishError::from));
-            let summary = sender.end(summary);
-            let (staged, summary) = first_cause(join(written), summary)?;
-            Ok(Intake { summary, found: ahead.found, ahead: staged, rest, duplicates: ahead.duplicates })
+            let read = summary.and_then(|summary| Ok((summary, ahead.finish(&mut sender)?)));
+            let read = sender.end(read);
+            let (staged, (summary, (found, duplicates))) = first_cause(join(written), read)?;
+            Ok(Intake { summary, found, ahead: staged, rest, duplicates })
         })
     }
 

@@ -6,6 +6,7 @@
 //!
 //! Each list has a lock of its own, so a large import into one does not hold up the others.
 
+mod ahead;
 mod api;
 mod base;
 mod changes;

@@ -68,6 +68,14 @@ impl Lot {
         self.text.split_terminator('\n').map(|line| (line.as_bytes()[0], &line[1..]))
     }
 
+    /// The first and the last rule; `None` if there is no line.
+    pub(super) fn rules(&self) -> Option<(&str, &str)> {
+        let text = self.text.strip_suffix('\n')?;
+        let first = text.split('\n').next()?;
+        let last = text.rsplit('\n').next()?;
+        Some((rule_of(&first[1..]), rule_of(&last[1..])))
+    }
+
     /// Takes the last line off and puts its body into `into`. Once only.
     pub(super) fn pop(&mut self, into: &mut String) {
         let line = self.text[self.last.0..].trim_end_matches('\n');
@@ -135,8 +143,12 @@ fn read_pieces<'a, R: BufRead>(
                 let screen = &screen;
                 scope.spawn(move || {
                     let mut screen = screen();
-                    // Whoever takes the lots has given up when there is nobody to send to.
-                    pieces.iter().map(|piece| read_piece(&piece, options, &mut screen)).try_for_each(|reading| give.send(reading)).ok();
+                    for piece in pieces {
+                        if give.send(read_piece(&piece, options, &mut screen)).is_err() {
+                            // Whoever takes the lots has given up.
+                            return;
+                        }
+                    }
                 });
                 (to, from)
             })
@@ -254,6 +266,7 @@ mod tests {
                 assert_eq!(lot.is_plain(), plain);
                 plain_lots += u32::from(plain);
                 lines.extend_from_slice(&these);
+                assert_eq!(lot.rules(), these.first().zip(these.last()).map(|(a, b)| (rule_of(&a[1..]), rule_of(&b[1..]))));
                 let mut last = String::new();
                 lot.pop(&mut last);
                 assert_eq!(Some(&*last), these.last().map(|line| &line[1..]));

@@ -9,7 +9,11 @@ use std::{
     io::{self, Write},
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::sync_channel,
+    },
+    thread,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -61,6 +65,13 @@ struct Part {
     blocks: Vec<(u64, usize)>,
 }
 
+/// A part, bucket after bucket.
+struct Dealt {
+    text: Vec<u8>,
+    /// Where each bucket ends, and its digest.
+    buckets: Vec<(usize, Digest)>,
+}
+
 impl BaseWriter {
     /// A writer for 2^`bits` buckets; spills into an unnamed file in the folder `spill_dir`, if it must at all.
     ///
@@ -103,11 +114,49 @@ impl BaseWriter {
         out.write_all(MAGIC)?;
         let rows = 1usize << self.bits;
         let (mut table, mut leaves) = (Vec::with_capacity(rows * ROW), Vec::with_capacity(rows));
+        let (bits, entries) = (self.bits, self.entries);
+        // One thread deals the next parts into buckets while this one hashes and writes the part before.
+        thread::scope(|scope| {
+            let (give, dealt) = sync_channel::<io::Result<Dealt>>(1);
+            scope.spawn(move || self.deal(|part| give.send(part).is_ok()));
+            for part in &dealt {
+                let part = part?;
+                let begin = out.len;
+                out.write_all(&part.text)?;
+                for (end, leaf) in part.buckets {
+                    table.extend_from_slice(&(begin + end as u64).to_be_bytes());
+                    table.extend_from_slice(&leaf.0);
+                    leaves.push(leaf);
+                }
+            }
+            io::Result::Ok(())
+        })?;
+        let mut footer = Vec::with_capacity(FOOTER);
+        footer.extend_from_slice(&out.len.to_be_bytes());
+        footer.extend_from_slice(&entries.to_be_bytes());
+        footer.extend_from_slice(&[bits, 0, 0, 0, 0, 0, 0, 0]);
+        let mut check = Sha256::new();
+        check.update(&table);
+        check.update(&footer);
+        out.write_all(&table)?;
+        out.write_all(&check.finalize())?;
+        out.write_all(&footer)?;
+        out.write_all(END_MAGIC)?;
+        let root = Tree::new(&leaves).expect("2^k leaves").root(entries);
+        let built = Built { bits, entries, digest: Digest(out.hasher.finalize().into()), size: out.len, root };
+        Ok((out.inner, built))
+    }
+
+    /// Deals each part into its buckets, in order, until `give` says that nobody takes them any more.
+    fn deal(self, give: impl Fn(io::Result<Dealt>) -> bool) {
         let in_part = 1u32 << self.shift;
         let mut buckets: Vec<Vec<u8>> = vec![Vec::new(); in_part as usize];
         let mut lines = Vec::new();
         for part in self.parts {
-            self.spill.gather(&part, &mut lines)?;
+            if let Err(e) = self.spill.gather(&part, &mut lines) {
+                give(Err(e));
+                return;
+            }
             let mut rest = &lines[..];
             while let Some((prefix, behind)) = rest.split_first_chunk::<PREFIX>() {
                 let number = u32::from_le_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]);
@@ -117,29 +166,16 @@ impl BaseWriter {
                 bucket.push(b'\n');
                 rest = behind;
             }
+            let mut dealt = Dealt { text: Vec::with_capacity(lines.len()), buckets: Vec::with_capacity(buckets.len()) };
             for bucket in &mut buckets {
-                out.write_all(bucket)?;
-                let leaf = bucket_digest(bucket);
-                table.extend_from_slice(&out.len.to_be_bytes());
-                table.extend_from_slice(&leaf.0);
-                leaves.push(leaf);
+                dealt.text.extend_from_slice(bucket);
+                dealt.buckets.push((dealt.text.len(), bucket_digest(bucket)));
                 bucket.clear();
             }
+            if !give(Ok(dealt)) {
+                return;
+            }
         }
-        let mut footer = Vec::with_capacity(FOOTER);
-        footer.extend_from_slice(&out.len.to_be_bytes());
-        footer.extend_from_slice(&self.entries.to_be_bytes());
-        footer.extend_from_slice(&[self.bits, 0, 0, 0, 0, 0, 0, 0]);
-        let mut check = Sha256::new();
-        check.update(&table);
-        check.update(&footer);
-        out.write_all(&table)?;
-        out.write_all(&check.finalize())?;
-        out.write_all(&footer)?;
-        out.write_all(END_MAGIC)?;
-        let root = Tree::new(&leaves).expect("2^k leaves").root(self.entries);
-        let built = Built { bits: self.bits, entries: self.entries, digest: Digest(out.hasher.finalize().into()), size: out.len, root };
-        Ok((out.inner, built))
     }
 
     /// Writes the bucket file durably: beside `path`, synced, renamed to it, the folder synced.
