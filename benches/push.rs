@@ -121,7 +121,8 @@ async fn subscriber(address: SocketAddr, list: &'static str, serial: u64, seen: 
                 continue;
             }
             let block = String::from_utf8(block).expect("text");
-            if block.starts_with(':') {
+            // A comment; chunk sizes stand between the lines.
+            if !block.contains("event: ") {
                 continue;
             }
             assert!(block.contains("\"delta\":{"), "the change is inside");
