@@ -153,8 +153,8 @@ fn show(what: &str, mut delays: Vec<Duration>, bar: &str) {
 }
 
 /// The whole way, with `idle` subscribers connected.
-fn whole_way(runtime: &tokio::runtime::Runtime, idle: usize, rounds: usize) {
-    let way = whole_way::measure(rounds, |address| {
+fn whole_way(runtime: &tokio::runtime::Runtime, idle: usize, rounds: usize, rest: Duration) {
+    let way = whole_way::measure(rounds, rest, |address| {
         let (quiet, mut seen) = mpsc::unbounded_channel();
         for _ in 0..idle {
             runtime.spawn(subscriber(address, "quiet", 1, quiet.clone()));
@@ -162,6 +162,7 @@ fn whole_way(runtime: &tokio::runtime::Runtime, idle: usize, rounds: usize) {
         runtime.block_on(all_have(&mut seen, idle, 0, Duration::ZERO));
         seen
     });
+    println!("{rounds} changes, {rest:?} after the one before arrived, {idle} idle subscribers:");
     show("from the acknowledged publication to the follower's file", way.acknowledged, "median 50 ms, 99 % 250 ms");
     show("from the sending of the publication to the same", way.asked, "");
 }
@@ -235,7 +236,8 @@ fn main() {
     }
     let quick = std::env::args().any(|argument| argument == "--test");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    let (idle, all, rounds) = if quick { (20, 40, 10) } else { (1_000, 2_000, 200) };
-    whole_way(&runtime, idle, rounds);
+    let (idle, all, rounds): (usize, usize, usize) = if quick { (20, 40, 10) } else { (1_000, 2_000, 200) };
+    whole_way(&runtime, idle, if quick { 2 } else { 100 }, Duration::from_millis(1_100));
+    whole_way(&runtime, idle, rounds.div_ceil(10), Duration::ZERO);
     runtime.block_on(measure(idle, all, rounds));
 }

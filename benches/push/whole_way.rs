@@ -3,6 +3,9 @@
 //!
 //! The clock starts when the publisher's answer has been read: from then on the operator believes the change published. It
 //! stops when the follower has renamed its new file into place. What was in the file is checked every time.
+//!
+//! A follower writes a file at most once a second (what comes sooner is written together), so changes are measured both
+//! ways: each after a rest of more than a second, and one right after the other.
 
 #[path = "../../tests/it/support.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -86,8 +89,8 @@ pub struct Way {
 }
 
 /// A publisher of the lists `busy` and `quiet`, to which `idle` subscribers of `quiet` are connected by `connect`; a
-/// follower of `busy`; and `rounds` changes. `connect` returns what keeps them connected.
-pub fn measure<T>(rounds: usize, connect: impl FnOnce(SocketAddr) -> T) -> Way {
+/// follower of `busy`; and `rounds` changes with a rest before each. `connect` returns what keeps them connected.
+pub fn measure<T>(rounds: usize, rest: Duration, connect: impl FnOnce(SocketAddr) -> T) -> Way {
     let place = Place::new();
     let publisher = place.serve();
     let url = publisher.address();
@@ -115,6 +118,7 @@ pub fn measure<T>(rounds: usize, connect: impl FnOnce(SocketAddr) -> T) -> Way {
     // The first change also shows that the follower's stream is open.
     let mut way = Way { acknowledged: Vec::new(), asked: Vec::new() };
     for i in 0..=rounds {
+        std::thread::sleep(rest);
         operator.post("/lists/busy/changes", &format!(r#"{{"put":[{{"rule":"change-{i}.example"}}]}}"#));
         let asked = Instant::now();
         operator.post("/lists/busy/publish", "");
