@@ -59,8 +59,14 @@ pub(crate) fn push_host(text: &str, out: &mut String) -> Result<(), TargetError>
     }
     let mapped =
         Uts46::new().to_ascii(name.as_bytes(), AsciiDenyList::URL, Hyphens::Allow, DnsLength::Ignore).map_err(|_| explain_unicode(text))?;
-    // Mapping can make a trailing dot of an ideographic full stop.
-    let mapped = mapped.strip_suffix('.').unwrap_or(&mapped);
+    // Mapping can make a trailing dot of an ideographic full stop; behind one that was taken off already it is one too many.
+    let mapped = match mapped.strip_suffix('.') {
+        Some(rest) if (name.len() < text.len() || rest.ends_with('.')) && !rest.is_empty() => {
+            return Err(TargetError::EmptyLabel(quoted(text)));
+        }
+        Some(rest) => rest,
+        None => &mapped,
+    };
     match check_ascii(mapped) {
         Shape::Single | Shape::Wrong => Err(explain(mapped)),
         // Both checks of the labels have been made by the mapping; a single A-label is no target.
@@ -207,8 +213,9 @@ fn explain(text: &str) -> TargetError {
 /// Recognises what people put where a host belongs: wildcards, URLs, addresses, ports.
 fn explain_foreign(text: &str) -> Option<TargetError> {
     if text.contains('*') {
-        // Only for `*.name` is it clear what is meant; a hint must not be wider than the text.
-        let rest = text.strip_prefix("*.").filter(|rest| canonical_domain(rest).is_ok());
+        // Only for `*.name` is it clear what is meant; a hint must not be wider than the text. A second star is no name:
+        // it is not asked for, or `*.*.*.…` would go one level deeper for each.
+        let rest = text.strip_prefix("*.").filter(|rest| !rest.contains('*') && canonical_domain(rest).is_ok());
         return Some(TargetError::Wildcard { text: quoted(text), rest: rest.map_or("NAME".to_owned(), quoted) });
     }
     if text.contains('/')
@@ -277,7 +284,7 @@ mod tests {
     #[test]
     fn what_would_be_wide_or_no_host_is_refused() {
         type Check = fn(&TargetError) -> bool;
-        let table: [(&str, Check); 31] = [
+        let table: [(&str, Check); 33] = [
             ("", |e| *e == TargetError::Empty),
             (".", |e| *e == TargetError::Root),
             ("..", |e| *e == TargetError::Root),
@@ -295,10 +302,12 @@ mod tests {
             ("foo.0x1", |e| matches!(e, TargetError::EndsInNumber(_))),
             ("foo.09", |e| matches!(e, TargetError::EndsInNumber(_))),
             ("a..b", |e| matches!(e, TargetError::EmptyLabel(_))),
+            ("a.example。.", |e| matches!(e, TargetError::EmptyLabel(_))),
             (".suffix.example", |e| matches!(e, TargetError::LeadingDot { rest, .. } if rest == "suffix.example")),
             ("*.wild.example", |e| matches!(e, TargetError::Wildcard { rest, .. } if rest == "wild.example")),
             ("*", |e| matches!(e, TargetError::Wildcard { .. })),
             ("wild*.foo.example", |e| matches!(e, TargetError::Wildcard { rest, .. } if rest == "NAME")),
+            ("*.*.wild.example", |e| matches!(e, TargetError::Wildcard { rest, .. } if rest == "NAME")),
             ("*.co.uk", |e| matches!(e, TargetError::Wildcard { rest, .. } if rest == "NAME")),
             ("/regex/", |e| matches!(e, TargetError::Url { rest, .. } if rest == "HOST/PATH")),
             ("a b.example", |e| matches!(e, TargetError::Character { character: ' ', .. })),

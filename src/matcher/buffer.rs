@@ -11,16 +11,11 @@ use memmap2::Mmap;
 const LINE: usize = 64;
 
 /// The octets of an index.
-pub enum Buffer {
-    /// In memory.
-    Heap {
-        /// With room to begin at a multiple of 64.
-        octets: Vec<u8>,
-        /// Where the index begins.
-        start: usize,
-        /// How long it is.
-        len: usize,
-    },
+pub struct Buffer(Place);
+
+enum Place {
+    /// In memory, with room to begin at a multiple of 64: where the index begins, and how long it is.
+    Heap { octets: Vec<u8>, start: usize, len: usize },
     /// A mapped file.
     Mapped(Mmap),
 }
@@ -30,7 +25,7 @@ impl Buffer {
     pub(crate) fn zeroed(len: usize) -> Buffer {
         let octets = vec![0; len + LINE];
         let start = octets.as_ptr().align_offset(LINE).min(LINE);
-        Buffer::Heap { octets, start, len }
+        Buffer(Place::Heap { octets, start, len })
     }
 
     /// Maps a file; nothing of it is read yet.
@@ -42,13 +37,13 @@ impl Buffer {
         // unlinked, which leaves a mapping whole. Octets that change nevertheless (a failing disk) are numbers to us, whose every use is
         // checked against bounds; a file that somebody truncates ends the process by SIGBUS, as it would any program that maps it.
         #[allow(unsafe_code)]
-        unsafe { Mmap::map(file) }.map(Buffer::Mapped)
+        unsafe { Mmap::map(file) }.map(|map| Buffer(Place::Mapped(map)))
     }
 
     pub(crate) fn heap_mut(&mut self) -> &mut [u8] {
-        match self {
-            Buffer::Heap { octets, start, len } => &mut octets[*start..*start + *len],
-            Buffer::Mapped(_) => &mut [],
+        match &mut self.0 {
+            Place::Heap { octets, start, len } => &mut octets[*start..*start + *len],
+            Place::Mapped(_) => &mut [],
         }
     }
 }
@@ -64,9 +59,9 @@ impl From<&[u8]> for Buffer {
 impl AsRef<[u8]> for Buffer {
     #[inline(always)]
     fn as_ref(&self) -> &[u8] {
-        match self {
-            Buffer::Heap { octets, start, len } => &octets[*start..*start + *len],
-            Buffer::Mapped(map) => map,
+        match &self.0 {
+            Place::Heap { octets, start, len } => &octets[*start..*start + *len],
+            Place::Mapped(map) => map,
         }
     }
 }

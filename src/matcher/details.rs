@@ -83,7 +83,7 @@ impl Index {
     }
 
     /// How many hosts have URL rules.
-    fn groups(&self) -> u32 {
+    pub(crate) fn groups(&self) -> u32 {
         (self.header_length(Section::Groups) / GROUP_SIZE).saturating_sub(1) as u32
     }
 

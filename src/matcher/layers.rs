@@ -52,9 +52,15 @@ impl Layers {
         Layers { layers: vec![base], folding: 0 }
     }
 
-    /// A base and overlays as they were kept, newest first, the base last; `None` of none.
+    /// A base and overlays as they were kept, newest first, the base last; `None` of none, and of layers that do not
+    /// belong together: of different lists, in another order than that of their serials, or with different seeds.
     pub fn of(layers: Vec<Arc<Index>>) -> Option<Layers> {
-        (!layers.is_empty()).then_some(Layers { layers, folding: 0 })
+        let together = |newer: &Index, older: &Index| {
+            let (a, b) = (newer.about(), older.about());
+            (&a.origin, &a.list, a.colour) == (&b.origin, &b.list, b.colour) && a.serial >= b.serial && newer.seed() == older.seed()
+        };
+        let fit = layers.windows(2).all(|pair| together(&pair[0], &pair[1]));
+        (fit && !layers.is_empty()).then_some(Layers { layers, folding: 0 })
     }
 
     /// The layers, newest first; the last is the base.
@@ -116,9 +122,15 @@ impl Layers {
         (Layers { layers: self.layers.clone(), folding: self.layers.len() }, Fold(self.layers.clone()))
     }
 
-    /// Puts the folded base in the place of the layers it was made of.
+    /// Puts the folded base in the place of the layers it was made of. A base that was made of others (the list came anew
+    /// as a whole meanwhile, or the fold was given up) is left out, and the layers stay as they are.
     pub fn finish_fold(&self, folded: Arc<Index>) -> Layers {
-        let mut layers = self.layers[..self.layers.len() - self.folding].to_vec();
+        let newest = self.layers.len() - self.folding;
+        let fits = |made_of: &Arc<Index>| made_of.about() == folded.about() && made_of.seed() == folded.seed();
+        if !self.layers.get(newest).is_some_and(fits) {
+            return self.clone();
+        }
+        let mut layers = self.layers[..newest].to_vec();
         layers.push(folded);
         Layers { layers, folding: 0 }
     }
@@ -163,12 +175,7 @@ impl Layers {
     /// Whether a layer newer than `n` has the rule of this hit, or takes it away.
     fn replaced(&self, n: usize, question: &Question<'_>, hashes: &[u64], hit: &Hit) -> Result<bool, IndexError> {
         for layer in &self.layers[..n] {
-            let found = layer.hits(question, hashes, |other| match other.rank().cmp(&hit.rank()) {
-                std::cmp::Ordering::Greater => ControlFlow::Continue(()),
-                std::cmp::Ordering::Equal => ControlFlow::Break(true),
-                std::cmp::Ordering::Less => ControlFlow::Break(false),
-            })?;
-            if found == ControlFlow::Break(true) {
+            if layer.speaks_of(question, hashes, hit)? {
                 return Ok(true);
             }
         }

@@ -15,7 +15,7 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) const LINE: usize = 64;
 /// Names in a line.
 pub(crate) const SLOTS: usize = 19;
-/// Lines behind the last home line, for what its neighbours overflow with.
+/// Lines behind the last home line, for what its neighbours overflow with; and the farthest that a name stands from its home.
 pub(crate) const EXTRA_LINES: usize = 64;
 
 /// A part of the file.
@@ -210,7 +210,7 @@ impl Header {
         let seed = Seed::new(fields.array()?);
         let serial = Serial::new(fields.u64()?).ok_or(HEADER)?;
         let root = Digest(fields.array()?);
-        let [white, width, _, _] = fields.array::<4>()?;
+        let [white, width, 0, 0] = fields.array::<4>()? else { return Err(HEADER) };
         let home_lines = fields.u32()?;
         let sums = fields.u32()?;
         let mut rules = [0; Kind::ALL.len()];
@@ -223,7 +223,11 @@ impl Header {
         }
         let origin = fields.text()?.parse().map_err(|_| HEADER)?;
         let list = fields.text()?.parse().map_err(|_| HEADER)?;
-        let colour = if white == 1 { Colour::White } else { Colour::Black };
+        let colour = match white {
+            0 => Colour::Black,
+            1 => Colour::White,
+            _ => return Err(HEADER),
+        };
         let about = About { origin, list, colour, serial, root };
         let header = Header { about, seed, length, width: usize::from(width), home_lines, rules, sections, sums };
         header.check(file)?;
@@ -234,7 +238,8 @@ impl Header {
         if self.length != file.len() as u64 {
             return Err(IndexError::Length { expected: self.length, found: file.len() as u64 });
         }
-        if !(1..=4).contains(&self.width) || self.home_lines == 0 {
+        let too_many = self.rules.iter().any(|rules| *rules > u64::from(u32::MAX));
+        if !(1..=4).contains(&self.width) || self.home_lines == 0 || too_many {
             return Err(HEADER);
         }
         let mut before = PAGE as u64;

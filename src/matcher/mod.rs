@@ -46,8 +46,10 @@
 
 mod buffer;
 mod build;
+mod check;
 mod details;
 mod explain;
+mod find;
 mod hash;
 mod index;
 mod layers;

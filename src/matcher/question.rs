@@ -5,11 +5,12 @@
 //! error with its reason. It resolves nothing.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use super::hash::{PADDING, Seed, SuffixHash};
 use crate::list::domain::{Shape, push_host, scan_host};
-use crate::list::{TargetError, canonical_url};
+use crate::list::{TargetError, canonical_url, quoted};
 
 /// Longest URL that is taken, in octets.
 pub const MAX_QUESTION: usize = 8_192;
@@ -25,6 +26,9 @@ pub enum QuestionError {
     /// Not UTF-8.
     #[error("octet {0} is not UTF-8; write the host in ASCII (xn--) or UTF-8, and encode other octets of a URL with %")]
     NotUtf8(usize),
+    /// Behind the host stands what is no port.
+    #[error("{0:?} is no port; ask with a number from 0 to 65535, or without")]
+    Port(String),
     /// No host, URL or address.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -57,7 +61,7 @@ impl<'a> Question<'a> {
         if text.as_bytes().contains(&b'/') {
             return Question::url(text);
         }
-        let bare = without_port(text);
+        let bare = without_port(text)?;
         match address(bare) {
             Some(address) => Ok(Question::address(address)),
             None => Question::host(bare),
@@ -109,10 +113,15 @@ impl<'a> Question<'a> {
 
     /// An address. An IPv4-mapped IPv6 address asks about the IPv4 address in it.
     pub fn address(address: IpAddr) -> Question<'a> {
-        let mut question = match address {
-            IpAddr::V4(v4) => Question::opaque(&v4.to_string()),
-            IpAddr::V6(v6) => Question::opaque(&url::Host::<&str>::Ipv6(v6).to_string()),
+        let mut question = Question::empty();
+        let mut room = &mut question.name[..];
+        let written = match address {
+            IpAddr::V4(v4) => write!(room, "{v4}"),
+            IpAddr::V6(v6) => write!(room, "{}", url::Host::<&str>::Ipv6(v6)),
         };
+        written.expect("an address has at most 41 octets");
+        let left = room.len();
+        question.len = (question.name.len() - left) as u8;
         question.address = Some(address.to_canonical());
         question
     }
@@ -139,15 +148,18 @@ impl<'a> Question<'a> {
         let authority = &rest[..path];
         let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
         let dropped = matches!(port, "" | "80" | "443");
-        if !dropped && (port.starts_with('0') || port.len() > 5 || port.parse::<u16>().is_err()) || authority.ends_with(':') {
+        if !dropped && (port.starts_with('0') || !is_port(port)) || authority.ends_with(':') {
             return None;
         }
         if !is_plain(&rest.as_bytes()[path..]) {
             return None;
         }
         let mut question = Question::empty();
-        if question.set_ascii(host)? != Shape::Canonical {
-            return None;
+        match question.set_ascii(host)? {
+            Shape::Canonical => {}
+            // An address as it is written in rules.
+            Shape::Wrong => question = Question::address(IpAddr::V4(host.parse().ok()?)),
+            Shape::Single | Shape::NeedsIdna => return None,
         }
         question.rest = Some(Cow::Borrowed(if dropped { &rest[path..] } else { &rest[host.len()..] }));
         Some(question)
@@ -155,7 +167,11 @@ impl<'a> Question<'a> {
 
     #[cold]
     fn url_slow(text: &str) -> Result<Question<'a>, QuestionError> {
-        let url = canonical_url(text)?;
+        let url = match canonical_url(text) {
+            // As a host of one label is.
+            Err(TargetError::SingleLabel(_)) => return Ok(Question::empty()),
+            url => url?,
+        };
         let end = match url.strip_prefix('[') {
             Some(rest) => rest.find(']').map_or(url.len(), |at| at + 2),
             None => url.find([':', '/']).unwrap_or(url.len()),
@@ -177,14 +193,6 @@ impl<'a> Question<'a> {
     fn named(name: &str) -> Question<'a> {
         let mut question = Question::empty();
         question.set_ascii(name);
-        question
-    }
-
-    /// An address as text: it has no labels.
-    fn opaque(text: &str) -> Question<'a> {
-        let mut question = Question::empty();
-        question.len = text.len() as u8;
-        question.name[..text.len()].copy_from_slice(text.as_bytes());
         question
     }
 
@@ -288,15 +296,22 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// `host:port` and `[address]:port` without the port.
-fn without_port(text: &str) -> &str {
+fn without_port(text: &str) -> Result<&str, QuestionError> {
     match text.rsplit_once(':') {
-        Some((host, port))
-            if !port.is_empty() && port.bytes().all(|c| c.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>
-        {
-            host
+        Some((host, port)) if port.bytes().all(|c| c.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) => {
+            if is_port(port) {
+                Ok(host)
+            } else {
+                Err(QuestionError::Port(quoted(port)))
+            }
         }
-        _ => text,
+        _ => Ok(text),
     }
+}
+
+/// Digits alone, up to 65535.
+fn is_port(text: &str) -> bool {
+    text.len() <= 5 && text.bytes().all(|c| c.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 /// Whether the URL parser and the normalisation of rules leave these octets, a path and query, as they are.

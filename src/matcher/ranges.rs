@@ -41,6 +41,13 @@ pub(crate) const V6_PLACE: u32 = 1 << 31;
 pub(crate) const V4: Family = Family { section: Section::V4, size: V4_SIZE, bits: 32, mark: 0 };
 pub(crate) const V6: Family = Family { section: Section::V6, size: V6_SIZE, bits: 128, mark: V6_PLACE };
 
+fn family_of(address: IpAddr) -> (Family, u128) {
+    match address {
+        IpAddr::V4(v4) => (V4, u128::from(u32::from(v4))),
+        IpAddr::V6(v6) => (V6, u128::from(v6)),
+    }
+}
+
 impl Range {
     pub(crate) fn encode(&self, family: Family, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.address.to_be_bytes()[16 - usize::from(family.bits) / 8..]);
@@ -62,9 +69,36 @@ impl Range {
         let rest = u32::from(bits.saturating_sub(self.length));
         rest >= 128 || (self.address ^ address) >> rest == 0
     }
+
+    /// Whether all bits beyond its length are zero.
+    pub(crate) fn is_network(&self, bits: u8) -> bool {
+        network(self.address, bits, u32::from(self.length)) == self.address
+    }
+}
+
+/// The address with all bits beyond a length zero.
+fn network(address: u128, bits: u8, length: u32) -> u128 {
+    address & u128::MAX.checked_shl(u32::from(bits).saturating_sub(length)).unwrap_or(0)
 }
 
 impl Index {
+    /// Whether there is the range of this length that holds the address.
+    pub(crate) fn has_range(&self, address: IpAddr, length: u32) -> Result<bool, IndexError> {
+        let (family, asked) = family_of(address);
+        let key = (network(asked, family.bits, length), length);
+        let (mut low, mut high) = (0, self.ranges(family));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let range = self.range(family, middle)?;
+            match (range.address, u32::from(range.length)).cmp(&key) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
     pub(crate) fn range(&self, family: Family, n: u32) -> Result<Range, IndexError> {
         let octets = self.read(family.section, n as usize * family.size, family.size)?;
         let (address, rest) = octets.split_at(usize::from(family.bits) / 8);
@@ -83,10 +117,7 @@ impl Index {
         address: IpAddr,
         each: &mut impl FnMut(Hit) -> ControlFlow<B>,
     ) -> Result<ControlFlow<B>, IndexError> {
-        let (family, asked) = match address {
-            IpAddr::V4(v4) => (V4, u128::from(u32::from(v4))),
-            IpAddr::V6(v6) => (V6, u128::from(v6)),
-        };
+        let (family, asked) = family_of(address);
         let (mut low, mut high) = (0, self.ranges(family));
         while low < high {
             let middle = low + (high - low) / 2;

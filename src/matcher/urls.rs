@@ -55,10 +55,14 @@ impl Index {
 
     /// The host of a group.
     pub(crate) fn group_host(&self, group: u32) -> Result<&[u8], IndexError> {
-        let at = group as usize * GROUP_SIZE;
-        let place = self.read_u32(Section::Groups, at + 4)? as usize;
-        let length = self.read_u32(Section::Groups, at + 8)? as usize;
+        let (place, length) = self.group_place(group)?;
         self.read(Section::Names, place, length)
+    }
+
+    /// Place and length of the name of a group's host.
+    pub(crate) fn group_place(&self, group: u32) -> Result<(usize, usize), IndexError> {
+        let at = group as usize * GROUP_SIZE;
+        Ok((self.read_u32(Section::Groups, at + 4)? as usize, self.read_u32(Section::Groups, at + 8)? as usize))
     }
 
     pub(crate) fn url_rule(&self, n: u32) -> Result<UrlRule, IndexError> {
@@ -75,6 +79,21 @@ impl Index {
 
     pub(crate) fn url_text(&self, rule: &UrlRule) -> Result<&[u8], IndexError> {
         self.read(Section::UrlText, rule.text as usize, usize::from(rule.length))
+    }
+
+    /// Whether a group has exactly this rule; its text begins behind the host.
+    pub(crate) fn has_url_rule(&self, group: u32, text: &[u8], kind: Kind) -> Result<bool, IndexError> {
+        let (mut low, mut high) = self.group(group)?;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let rule = self.url_rule(middle)?;
+            match self.url_text(&rule)?.cmp(text).then((rule.kind == Kind::Url).cmp(&(kind == Kind::Url))) {
+                Ordering::Greater => high = middle,
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Ok(true),
+            }
+        }
+        Ok(false)
     }
 
     /// Gives the rules of a group that `rest` (what follows the host) meets, longest first.

@@ -36,6 +36,9 @@ pub enum BuildError {
     /// More than an index can hold.
     #[error("the list is too large for one index ({0}); split it")]
     TooLarge(&'static str),
+    /// More names in one place than chance puts there: they were made to meet under this seed.
+    #[error("too many names of the list meet in one line; build the index with another seed")]
+    Crowded,
 }
 
 /// A name of the host table before it has its place.
@@ -209,6 +212,7 @@ impl IndexBuilder {
         let v4 = lay_ranges(&mut self.v4, V4)?;
         let v6 = lay_ranges(&mut self.v6, V6)?;
         let mut home_lines = ((self.names.len() as f64 / NAMES_PER_LINE).ceil() as u32).max(1);
+        let most_lines = home_lines.saturating_mul(2);
         let highest = (attributes.len() - 1).max(groups.len());
         let width = (1..=4).find(|w| *w == 4 || highest < 1 << (8 * w)).unwrap_or(4);
         let names_length: usize = self.names.iter().map(|key| width + usize::from(key.length)).sum();
@@ -235,7 +239,8 @@ impl IndexBuilder {
             let mut buffer = Buffer::zeroed(total);
             match self.fill_table(&header, buffer.heap_mut())? {
                 Some(table) => break (header, buffer, table),
-                // Chance filled the last lines, which it will not do twice in the life of the sun.
+                // Chance does not do that in the life of the sun: somebody knows the seed.
+                None if home_lines > most_lines => return Err(BuildError::Crowded),
                 None => home_lines += home_lines / 8 + 1,
             }
         };
@@ -252,8 +257,9 @@ impl IndexBuilder {
         }
         put_attributes(&attributes, &mut put);
         self.url_and_range_references(&mut table.references);
-        put(Section::References, &self.encode_references(&mut table.references));
-        put(Section::ReferenceText, &self.reference_pool);
+        let (references, reference_text) = self.encode_references(&mut table.references);
+        put(Section::References, &references);
+        put(Section::ReferenceText, &reference_text);
         Ok(seal(header, buffer))
     }
 
@@ -280,16 +286,19 @@ impl IndexBuilder {
         references.retain(|(_, reference)| *reference != NONE);
     }
 
-    fn encode_references(&self, references: &mut [((u32, u32), u32)]) -> Vec<u8> {
+    /// The references and their texts, both in the order of the rules: that of the entries does not matter.
+    fn encode_references(&self, references: &mut [((u32, u32), u32)]) -> (Vec<u8>, Vec<u8>) {
         references.sort_unstable();
         let mut octets = Vec::with_capacity(references.len() * REFERENCE_SIZE);
+        let mut text = Vec::with_capacity(self.reference_pool.len());
         for ((section, at), reference) in references {
-            let (text, length) = self.references[*reference as usize];
-            for number in [*section, *at, text, u32::from(length)] {
+            let (start, length) = self.references[*reference as usize];
+            for number in [*section, *at, text.len() as u32, u32::from(length)] {
                 octets.extend_from_slice(&number.to_le_bytes());
             }
+            text.extend_from_slice(&self.reference_pool[start as usize..start as usize + usize::from(length)]);
         }
-        octets
+        (octets, text)
     }
 }
 

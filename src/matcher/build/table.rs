@@ -42,6 +42,9 @@ impl IndexBuilder {
                 slots[AT_OVERFLOW] |= Place::of(self.names[*late as usize].hash, home_lines).overflow;
                 waiting.push(*late);
             }
+            if waiting.first().is_some_and(|first| Place::of(self.names[*first as usize].hash, home_lines).line + EXTRA_LINES <= line) {
+                return Ok(None);
+            }
             for (slot, n) in row.iter().take(SLOTS).enumerate() {
                 let key = &self.names[*n as usize];
                 let tag = Place::of(key.hash, home_lines).tag << 2 | u16::from(key.kind);

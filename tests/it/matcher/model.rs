@@ -24,6 +24,14 @@ impl Model {
         model
     }
 
+    /// The entries.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(rule, attributes): (&String, &Attributes)| {
+            Entry::new(&rule.parse().expect("a rule"), attributes).expect("an entry").line().to_owned()
+        };
+        self.0.iter().map(line).collect()
+    }
+
     pub fn apply(&mut self, changes: &ChangeSet) {
         for change in changes.iter() {
             match change {
@@ -70,5 +78,18 @@ impl Model {
         }
         asked.retain(|rule| self.0.contains_key(rule));
         asked
+    }
+}
+
+/// More is more specific, between the rules that one question meets.
+pub fn specificity(rule: &str) -> (u8, usize) {
+    let (kind, target) = rule.split_once(':').expect("a kind");
+    match kind {
+        "cidr" => (1, target.split_once('/').expect("a length").1.parse().expect("a number")),
+        "subtree" => (2, target.len()),
+        "domain" => (3, target.len()),
+        "prefix" => (4, target.len()),
+        "url" => (5, target.len()),
+        other => panic!("{other}"),
     }
 }
