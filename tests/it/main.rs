@@ -6,6 +6,7 @@ mod config;
 mod docs;
 mod failing_disk;
 mod feed;
+mod filter_example;
 mod follower;
 mod formats;
 mod fuzz_standin;
