@@ -5,7 +5,7 @@ use super::layers::Layers;
 use super::layout::IndexError;
 use super::policy::parse;
 use super::set::ListState;
-use crate::list::{Attributes, Entry, Kind, Rule};
+use crate::list::{Action, Attributes, Entry, Kind, Rule};
 
 /// The answer to a question.
 ///
@@ -113,6 +113,24 @@ impl<'v> Match<'v> {
         let mut attributes = parse(index.attributes(self.hit.attributes)?)?;
         attributes.reference = index.reference(self.hit.kind, self.hit.at)?.map(str::to_owned);
         Ok(attributes)
+    }
+
+    /// What to do, and below which age in years; `None` each if the entry does not say. Unlike [`Match::attributes`] it
+    /// allocates nothing.
+    ///
+    /// # Errors
+    /// [`IndexError`] if the index is damaged where they stand.
+    pub fn action_and_age(&self) -> Result<(Option<Action>, Option<u8>), IndexError> {
+        let wrong = || IndexError::Contradiction("attributes that are none");
+        let (mut action, mut age) = (None, None);
+        for part in self.layers.layers()[self.layer].attributes(self.hit.attributes)?.split('\t') {
+            match part.split_once('=') {
+                Some(("act", word)) => action = Some(word.parse().map_err(|_| wrong())?),
+                Some(("age", years)) => age = Some(years.parse().map_err(|_| wrong())?),
+                _ => {}
+            }
+        }
+        Ok((action, age))
     }
 
     /// The entry as it stands in the list.

@@ -1,5 +1,6 @@
 //! The one integration binary.
 mod canonical;
+mod capi;
 mod cli;
 mod cli_follow;
 mod config;
@@ -28,5 +29,6 @@ mod shared_data;
 mod signed;
 mod store;
 mod support;
+mod tree;
 mod trust;
 mod vectors;
