@@ -1,5 +1,6 @@
 //! The daemon is killed (SIGKILL) at random moments of a stream of publications. After each start every publication
-//! that was acknowledged is whole, none is half there, serials go on, and a follower goes on by deltas.
+//! that was acknowledged is whole, none is half there, serials go on, and a follower, which was itself under way when the
+//! daemon died, goes on by deltas to exactly what was acknowledged.
 //!
 //! 20 kills in the ordinary run; `BWLD_LONG=1` makes it 200.
 
@@ -153,16 +154,54 @@ async fn verify(way: &Way, model: &mut Model) {
     model.settle(serial, &content, view["staged"].as_u64().expect("a number"));
 }
 
-/// A follower of the same folder through all the kills: it takes every version by deltas, never a second snapshot.
-fn follow(place: &Place, address: &str, fingerprint: &str, model: &Model) {
-    if model.serial == 0 {
-        return;
+/// One follower through all the kills: once it has the list, it takes whatever is new by a delta, and after each start
+/// it holds exactly what was acknowledged.
+struct Follower<'a> {
+    place: &'a Place,
+    fingerprint: String,
+    deltas: u64,
+}
+
+impl Follower<'_> {
+    /// One update, to its end; whether it reached the publisher's newest version. `false`: the publisher died under it.
+    fn pull(&mut self, address: &str) -> bool {
+        let before = self.serial();
+        let mut command = self.place.command(&["pull", address, "--trust", &self.fingerprint, "--list", LIST, "--dir", "follower"]);
+        // At this level it says by which way each version came.
+        let said = command.env("BWLD_LOG_LEVEL", "debug").env("BWLD_LOG_FORMAT", "json").output().expect("the program starts");
+        let log = String::from_utf8(said.stderr).expect("text");
+        let code = said.status.code();
+        assert!(matches!(code, Some(0 | 1)), "nothing that comes is refused, whatever happens to the publisher: {code:?}\n{log}");
+        for line in log.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()).filter(|l| l["message"] == "applied") {
+            let way = line["how"].as_str().expect("a way");
+            assert!(way.starts_with("Delta") || (before.is_none() && way.starts_with("Snapshot")), "serial {before:?}, then {line}");
+            self.deltas += u64::from(way.starts_with("Delta"));
+        }
+        code == Some(0)
     }
-    place.run(&["pull", address, "--trust", fingerprint, "--list", LIST, "--dir", "follower"]).with_code(0);
-    let text = place.read("follower/out/killed.txt");
-    let content: BTreeSet<String> =
-        text.lines().filter(|l| l.starts_with("domain:")).map(|l| l.split('\t').next().unwrap_or_default().to_owned()).collect();
-    assert_eq!(content, model.content, "the follower has serial {}", model.serial);
+
+    fn file(&self) -> Option<String> {
+        std::fs::read_to_string(self.place.path("follower/out/killed.txt")).ok()
+    }
+
+    fn serial(&self) -> Option<u64> {
+        self.file()?.lines().find_map(|l| l.strip_prefix("# serial ")).map(|n| n.parse().expect("a number"))
+    }
+
+    /// After a start: what it has was not taken back, and it goes on from there to exactly what the model has.
+    fn verify(&mut self, address: &str, model: &Model) {
+        let before = self.serial();
+        assert!(before.is_none_or(|serial| serial <= model.serial), "announced, and gone after the start: {before:?} of {}", model.serial);
+        if model.serial == 0 {
+            return;
+        }
+        assert!(self.pull(address), "the publisher is there");
+        assert_eq!(self.serial(), Some(model.serial));
+        let text = self.file().expect("written");
+        let rules = text.lines().filter(|l| !l.starts_with('#'));
+        let content: BTreeSet<String> = rules.map(|l| l.split('\t').next().unwrap_or_default().to_owned()).collect();
+        assert_eq!(content, model.content, "the follower has serial {}", model.serial);
+    }
 }
 
 fn serve(place: &Place) -> Daemon {
@@ -178,6 +217,7 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost_and_nothing_is_half_the
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let mut random = Random(0x5EED_B3D1);
     let mut model = Model::default();
+    let mut follower = Follower { place: &place, fingerprint: String::new(), deltas: 0 };
     for round in 0..=rounds {
         // Every fourth start is itself cut short: recovery must survive a crash of recovery.
         if round % 4 == 3 {
@@ -194,20 +234,27 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost_and_nothing_is_half_the
             runtime.block_on(way.post("/v1/admin/lists", &new)).expect("created");
         }
         runtime.block_on(verify(&way, &mut model));
-        if false {
-            follow(&place, &way.address, &daemon.greeted("fingerprint "), &model);
-        }
+        follower.fingerprint = daemon.greeted("fingerprint ");
+        follower.verify(&way.address, &model);
         if round == rounds {
             break;
         }
         // A chosen moment, not a wait for something: the daemon dies wherever it then is.
         let moment = Duration::from_millis(5 + random.below(120));
-        let killer = std::thread::spawn(move || {
-            std::thread::sleep(moment);
-            drop(daemon);
+        let (early, address, follower) = (random.below(80), way.address.clone(), &mut follower);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(moment);
+                drop(daemon);
+            });
+            // The follower is under way too when the daemon dies: it may hear of a version that no operator was told of.
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_millis(early));
+                follower.pull(&address);
+            });
+            runtime.block_on(stream(&way, &mut model, &mut random));
         });
-        runtime.block_on(stream(&way, &mut model, &mut random));
-        killer.join().expect("the killer ends");
     }
     assert!(model.serial > rounds, "the stream published between the kills: {} versions", model.serial);
+    assert!(follower.deltas >= rounds / 4, "the follower went on by {} deltas", follower.deltas);
 }
