@@ -4,8 +4,8 @@
 //! The clock starts when the publisher's answer has been read: from then on the operator believes the change published. It
 //! stops when the follower has renamed its new file into place. What was in the file is checked every time.
 //!
-//! A follower writes a file at most once a second (what comes sooner is written together), so changes are measured both
-//! ways: each after a rest of more than a second, and one right after the other.
+//! After a write that was dear a follower pauses, for a second at most, and writes what comes meanwhile together. So changes
+//! are measured both ways: each after a rest of more than a second, and one right after the other.
 
 #[path = "../../tests/it/support.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]

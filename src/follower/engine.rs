@@ -163,12 +163,18 @@ impl Engine {
             Action::Repair { list, mirror, to } => self.job(list, to, Job::Repair { mirror }),
             Action::Fold { list } => self.spawn(async move { Event::Folded { list, ok: jobs::fold_list(shared, list).await } }),
             Action::WriteOutput { list } => self.spawn(async move {
-                let work = jobs::blocking(move || Ok(output::write_output(&shared, list)));
-                Event::Written { list, how: work.await.unwrap_or(super::plan::Written::Failed) }
+                let work = jobs::blocking(move || {
+                    let begun = Instant::now();
+                    let how = output::write_output(&shared, list);
+                    Ok((how, begun.elapsed()))
+                });
+                let (how, took) = work.await.unwrap_or((super::plan::Written::Failed, Duration::ZERO));
+                Event::Written { list, how, took }
             }),
             Action::Reload => self.spawn(async move {
+                let begun = Instant::now();
                 output::reload(shared).await;
-                Event::Reloaded
+                Event::Reloaded { took: begun.elapsed() }
             }),
             Action::SayStale { list } => {
                 let id = &shared.lists[list].choice.id;

@@ -188,6 +188,7 @@ settings! {
         /// Folder to which each list is written as LIST.txt, one rule a line. Empty: DATA/out.
         output: Text(any) = "";
         /// Command to run after a list was written: program and arguments. No shell is involved. Empty: none.
+        /// It never runs twice at once, and the longer it takes the longer the pause before the next time, at most one second.
         reload: Texts(any) = [];
         /// Let the publisher push changes. false: only ask now and then.
         push: Bool = true;

@@ -155,7 +155,12 @@ pub enum Event {
         list: usize,
         /// How.
         how: Written,
+        /// How long it took.
+        took: Duration,
     },
     /// [`Action::Reload`](super::Action::Reload) ended, well or not.
-    Reloaded,
+    Reloaded {
+        /// How long it took.
+        took: Duration,
+    },
 }

@@ -111,15 +111,15 @@ impl ListPlan {
                     self.fold_wait = ctx.now + self.fold_backoff.fail(ctx.jitter);
                 }
             }
-            Event::Written { how, .. } => {
-                self.output.written(ctx, how);
+            Event::Written { how, took, .. } => {
+                self.output.written(ctx, how, took);
                 match how {
                     Written::Changed => reload.need(),
                     Written::Damaged => self.whole = false,
                     Written::Unchanged | Written::Failed => {}
                 }
             }
-            Event::Timer | Event::PushOpened | Event::PushHeard | Event::PushLost { .. } | Event::Keys(_) | Event::Reloaded => {}
+            Event::Timer | Event::PushOpened | Event::PushHeard | Event::PushLost { .. } | Event::Keys(_) | Event::Reloaded { .. } => {}
         }
     }
 
@@ -275,7 +275,8 @@ impl ListPlan {
         }
     }
 
-    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize, keys_known: bool) {
+    /// `held`: no output may be begun now.
+    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize, keys_known: bool, held: bool) {
         if keys_known {
             self.begin_ask(ctx, link, list);
             self.begin_job(ctx, link, list);
@@ -285,7 +286,7 @@ impl ListPlan {
             self.folding = true;
             ctx.out.push(Action::Fold { list });
         }
-        self.output.begin(ctx, list, self.ready());
+        self.output.begin(ctx, list, self.ready() && !held);
     }
 
     /// Whether there is content that may be written out.
@@ -293,8 +294,8 @@ impl ListPlan {
         self.have.is_some() && self.whole
     }
 
-    pub(super) fn wake(&self, keys_known: bool) -> Moment {
-        let mut at = self.output.wake(self.ready());
+    pub(super) fn wake(&self, keys_known: bool, held: bool) -> Moment {
+        let mut at = self.output.wake(self.ready() && !held);
         if keys_known && self.asked.is_none() {
             at = at.min(self.next_ask);
         }

@@ -67,8 +67,9 @@ pub struct Timings {
     pub push_grace: Duration,
     /// Between looks for a newer key set.
     pub keys: Duration,
-    /// Least time between two writes of one output, and between two reloads.
-    pub coalesce: Duration,
+    /// Longest pause between two writes of one output, and between two reloads. The pause is ten times what they took
+    /// beyond 5 ms, so that a small list is written at once and a huge one does not keep a disk busy.
+    pub pause_most: Duration,
 }
 
 impl Default for Timings {
@@ -83,7 +84,7 @@ impl Default for Timings {
             push_stable: Duration::from_secs(30),
             push_grace: Duration::from_secs(2),
             keys: Duration::from_secs(86_400),
-            coalesce: Duration::from_secs(1),
+            pause_most: Duration::from_secs(1),
         }
     }
 }
@@ -192,7 +193,10 @@ impl Plan {
                 keys.ended(&mut ctx, outcome);
                 lists.iter_mut().for_each(|l| l.keys_ended(&mut ctx, outcome));
             }
-            Event::Reloaded => reload.ended(&ctx),
+            Event::Reloaded { took } => {
+                reload.ended(&ctx, took);
+                lists.iter_mut().for_each(|l| l.output.reloaded(&ctx, took));
+            }
             Event::Head { list, .. }
             | Event::HeadRefused { list, .. }
             | Event::Same { list, .. }
@@ -212,10 +216,12 @@ impl Plan {
         if keys.known() {
             link.begin(&mut ctx);
         }
-        for (n, list) in lists.iter_mut().enumerate() {
-            list.begin(&mut ctx, link, n, keys.known());
-        }
+        // The reload first: what has been written is loaded before more is written.
         reload.begin(&mut ctx, lists.iter().any(|l| l.output.writing()));
+        let held = reload.waits(ctx.now);
+        for (n, list) in lists.iter_mut().enumerate() {
+            list.begin(&mut ctx, link, n, keys.known(), held);
+        }
         out
     }
 
@@ -224,7 +230,8 @@ impl Plan {
     pub fn wake(&self) -> Moment {
         let known = self.keys.known();
         let link = if known { self.link.wake() } else { Moment::MAX };
-        let lists = self.lists.iter().map(|l| l.wake(known)).min().unwrap_or(Moment::MAX);
+        let held = self.reload.waits(self.now);
+        let lists = self.lists.iter().map(|l| l.wake(known, held)).min().unwrap_or(Moment::MAX);
         let writing = self.lists.iter().any(|l| l.output.writing());
         let reload = if writing { Moment::MAX } else { self.reload.wake() };
         self.keys.wake().min(link).min(lists).min(reload).max(self.now)

@@ -1,13 +1,32 @@
-//! When outputs are written and the reload command is run: at once after a quiet time, else together with what comes
-//! in the same second.
+//! When outputs are written and the reload command is run: at once as long as that is cheap, else with a pause that follows
+//! from what the last time cost, so that what comes meanwhile is written together.
+//!
+//! Guarantees: a write begins no sooner than a pause after the one before it has ended, nor a pause after a reload; the
+//! reload command never runs twice at once, and no sooner than a pause after the last time; what came last is written,
+//! and a change that was written is followed by a reload, however quickly further ones come.
+
+use std::time::Duration;
 
 use super::{Action, Backoff, Ctx, Moment, Timings, Written};
+
+/// Of the time a write and its reload took, this much costs nothing: a small file, two fsyncs.
+pub(super) const FREE: Duration = Duration::from_millis(5);
+/// The pause is this many times the rest.
+pub(super) const PAUSES: u32 = 10;
+
+/// How long to rest after something that took so long: a disk is kept busy for at most about a tenth of the time, until
+/// `pause_most` is less than that.
+pub(super) fn pause(took: Duration, timings: &Timings) -> Duration {
+    took.saturating_sub(FREE).saturating_mul(PAUSES).min(timings.pause_most)
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     due: bool,
     writing: bool,
     failed: bool,
+    /// What the last write took.
+    took: Duration,
     not_before: Moment,
     backoff: Backoff,
 }
@@ -15,7 +34,7 @@ pub(super) struct Output {
 impl Output {
     pub(super) fn new(due: bool, timings: &Timings) -> Output {
         let backoff = Backoff::new(timings.retry_first, timings.retry_most);
-        Output { due, writing: false, failed: false, not_before: Moment::ZERO, backoff }
+        Output { due, writing: false, failed: false, took: Duration::ZERO, not_before: Moment::ZERO, backoff }
     }
 
     pub(super) fn need(&mut self) {
@@ -34,7 +53,7 @@ impl Output {
         self.due || self.writing
     }
 
-    /// `ready`: there is verified content. Without it nothing is ever written.
+    /// `ready`: there is verified content, and no reload waits for its turn. Without content nothing is ever written.
     pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, list: usize, ready: bool) {
         if self.due && !self.writing && ready && ctx.now >= self.not_before {
             self.due = false;
@@ -43,21 +62,31 @@ impl Output {
         }
     }
 
-    pub(super) fn written(&mut self, ctx: &mut Ctx<'_>, how: Written) {
+    pub(super) fn written(&mut self, ctx: &mut Ctx<'_>, how: Written, took: Duration) {
         self.writing = false;
         self.failed = how == Written::Failed;
+        self.took = took;
         match how {
             Written::Failed => {
                 self.due = true;
-                self.not_before = ctx.now + self.backoff.fail(ctx.jitter);
+                self.not_before = ctx.now + self.backoff.fail(ctx.jitter).max(pause(took, ctx.timings));
             }
             // Waits for the repair, not for a time.
             Written::Damaged => self.due = true,
             Written::Changed | Written::Unchanged => {
                 self.backoff.reset();
-                self.not_before = ctx.now + ctx.timings.coalesce;
+                self.rest(ctx, took);
             }
         }
+    }
+
+    /// The next write is followed by a reload like the one that has ended: both together make the pause.
+    pub(super) fn reloaded(&mut self, ctx: &Ctx<'_>, took: Duration) {
+        self.rest(ctx, self.took + took);
+    }
+
+    fn rest(&mut self, ctx: &Ctx<'_>, after: Duration) {
+        self.not_before = self.not_before.max(ctx.now + pause(after, ctx.timings));
     }
 
     pub(super) fn wake(&self, ready: bool) -> Moment {
@@ -85,9 +114,15 @@ impl Reload {
         self.due || self.running
     }
 
+    /// Whether it would begin if nothing were being written. No write begins then, or with lists that change often the
+    /// reload's turn would never come.
+    pub(super) fn waits(&self, now: Moment) -> bool {
+        self.due && !self.running && now >= self.not_before
+    }
+
     /// Waits while an output is being written: one reload for all of them.
     pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, writing: bool) {
-        if self.due && !self.running && !writing && ctx.now >= self.not_before {
+        if self.waits(ctx.now) && !writing {
             self.due = false;
             self.running = true;
             ctx.out.push(Action::Reload);
@@ -95,9 +130,9 @@ impl Reload {
     }
 
     /// A reload that failed is run again with the next change, not before: what failed once would fail again now.
-    pub(super) fn ended(&mut self, ctx: &Ctx<'_>) {
+    pub(super) fn ended(&mut self, ctx: &Ctx<'_>, took: Duration) {
         self.running = false;
-        self.not_before = ctx.now + ctx.timings.coalesce;
+        self.not_before = ctx.now + pause(took, ctx.timings);
     }
 
     pub(super) fn wake(&self) -> Moment {

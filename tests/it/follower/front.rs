@@ -169,7 +169,7 @@ impl Home {
             push_stable: Duration::from_secs(1),
             push_grace: Duration::from_millis(300),
             keys: Duration::from_secs(86_400),
-            coalesce: Duration::from_millis(5),
+            pause_most: Duration::from_millis(5),
         };
         Home { dir, world: world.clone(), options }
     }

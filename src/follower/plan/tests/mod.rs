@@ -63,6 +63,29 @@ proptest! {
             "not current after a day of fair weather: have {:?} of {:?}, mode {:?}", world.have, world.newest, world.plan.mode());
         world.publish();
         prop_assert!(world.run_until(Duration::from_secs(1_800), World::current));
+        prop_assert!(world.run_until(Duration::from_secs(1_800), World::settled), "what came last is written");
+    }
+
+    /// However quickly changes follow each other and whatever writing them costs: the world asserts the pauses; what came
+    /// last is written and loaded, and nothing is written twice.
+    #[test]
+    fn outputs_keep_their_pauses_and_end_with_what_came_last(
+        lists in 1usize..4,
+        job in 0.0f64..0.05,
+        write in prop_oneof![0.0f64..0.005, 0.0f64..0.05, 0.0f64..2.0],
+        reload in prop_oneof![Just(0.0), 0.0f64..0.05, 0.0f64..2.0],
+        gaps in prop::collection::vec(prop_oneof![0u64..10, 0u64..400], 1..120),
+        seed: u64,
+    ) {
+        let mut world = World::new(lists, vec![Weather::FAIR], Mode::Push, Some(1), true, seed);
+        world.takes = [job, write, reload];
+        prop_assert!(world.run_until(Duration::from_secs(60), World::current));
+        for gap in gaps {
+            world.publish();
+            world.run_until(Duration::from_millis(gap), |_| false);
+        }
+        prop_assert!(world.run_until(Duration::from_secs(20), World::settled), "{:?} written of {:?}", world.written, world.newest);
+        prop_assert_eq!(world.idle_writes, 0);
     }
 
     /// While nothing works, the number of questions stays small.
@@ -179,6 +202,18 @@ fn several_versions_in_quick_succession_are_written_and_reloaded_once() {
     let writes = world.log[before..].iter().filter(|a| matches!(a, Action::WriteOutput { .. })).count();
     assert!((1..=3).contains(&writes), "{writes} writes for ten versions");
     assert!((2..=4).contains(&world.reloads));
+}
+
+#[test]
+fn what_is_cheap_to_write_is_written_at_once_every_time() {
+    let mut world = fair(Weather::FAIR);
+    world.takes = [0.001, 0.005, 0.0];
+    assert!(world.run_until(Duration::from_secs(60), |w| w.settled() && w.reloads == 1));
+    for _ in 0..200 {
+        world.publish();
+        assert!(world.run_until(Duration::from_millis(10), World::settled));
+    }
+    assert_eq!(world.idle_writes, 0);
 }
 
 #[test]

@@ -57,6 +57,26 @@ pub(super) struct World {
     pub(super) reloads: usize,
     pub(super) asks: usize,
     pub(super) log: Vec<Action>,
+    /// Seconds that a job, a write and a reload take.
+    pub(super) takes: [f64; 3],
+    /// By list: what its file holds, what is being written, and before when nothing may be.
+    pub(super) written: Vec<Option<u64>>,
+    writing: Vec<Option<u64>>,
+    rest: Vec<Moment>,
+    /// What a list's last write took.
+    cost: Vec<Duration>,
+    /// Writes of what was there already.
+    pub(super) idle_writes: usize,
+    reloading: bool,
+    reload_rest: Moment,
+    /// Since when there is something written that no reload has begun for.
+    pub(super) unloaded: Option<Moment>,
+}
+
+/// What the plan promises to rest after something that took so long.
+fn naive_pause(took: Duration) -> Duration {
+    let beyond = (took.as_nanos() as i128 - 5_000_000).max(0);
+    Duration::from_nanos((beyond * 10).min(1_000_000_000) as u64)
 }
 
 pub(super) const FRESH: Duration = Duration::from_secs(86_400);
@@ -89,6 +109,16 @@ impl World {
             reloads: 0,
             asks: 0,
             log: Vec::new(),
+            takes: [0.3, 0.2, 0.5],
+            // Nothing is due, so what is there has been written out.
+            written: vec![have; lists],
+            writing: vec![None; lists],
+            rest: vec![Duration::ZERO; lists],
+            cost: vec![Duration::ZERO; lists],
+            idle_writes: 0,
+            reloading: false,
+            reload_rest: Duration::ZERO,
+            unloaded: None,
         }
     }
 
@@ -137,7 +167,7 @@ impl World {
         assert_eq!(to, self.verified[list], "only towards the newest verified head");
         assert!(self.have[list].is_none_or(|have| to >= have), "never back");
         let end = if self.good(luck) { JobEnd::Applied { serial: to, fold: self.toss.next() < 0.1 } } else { self.any_failure(gone) };
-        self.later(0.3, Event::Job { list, end });
+        self.later(self.takes[0], Event::Job { list, end });
     }
 
     fn perform(&mut self, action: Action) {
@@ -213,18 +243,37 @@ impl World {
                 let ok = self.good(self.weather[0].disk);
                 self.later(2.0, Event::Folded { list, ok });
             }
-            Action::WriteOutput { list } => {
-                self.begin(list, 3);
-                assert!(self.have[list].is_some(), "nothing is written that never came");
-                let how = if self.good(self.weather[0].disk) { Written::Changed } else { Written::Failed };
-                self.later(0.2, Event::Written { list, how });
-            }
-            Action::Reload => {
-                self.reloads += 1;
-                self.later(0.5, Event::Reloaded);
-            }
+            Action::WriteOutput { list } => self.write(list),
+            Action::Reload => self.reload(),
             Action::SayStale { .. } | Action::SayFresh { .. } => {}
         }
+    }
+
+    fn write(&mut self, list: usize) {
+        self.begin(list, 3);
+        assert!(self.have[list].is_some(), "nothing is written that never came");
+        assert!(self.now >= self.rest[list], "written within the pause: {:?}, {:?}", self.now, self.rest[list]);
+        self.writing[list] = self.have[list];
+        let same = self.have[list] == self.written[list];
+        self.idle_writes += usize::from(same);
+        let how = match (self.good(self.weather[0].disk), same) {
+            (true, true) => Written::Unchanged,
+            (true, false) => Written::Changed,
+            (false, _) => Written::Failed,
+        };
+        self.later(self.takes[1], Event::Written { list, how, took: Duration::from_secs_f64(self.takes[1]) });
+    }
+
+    fn reload(&mut self) {
+        assert!(!self.reloading, "one reload at a time");
+        assert!(self.now >= self.reload_rest, "reloaded within the pause: {:?}, {:?}", self.now, self.reload_rest);
+        if let Some(since) = self.unloaded.take() {
+            let bound = Duration::from_secs_f64(self.takes[1] + self.takes[2] + 1.1);
+            assert!(self.now - since <= bound, "written at {since:?}, loaded at {:?}", self.now);
+        }
+        self.reloading = true;
+        self.reloads += 1;
+        self.later(self.takes[2], Event::Reloaded { took: Duration::from_secs_f64(self.takes[2]) });
     }
 
     fn close(&mut self) {
@@ -261,7 +310,22 @@ impl World {
                 }
             }
             Event::Folded { list, .. } => self.busy[list][2] = false,
-            Event::Written { list, .. } => self.busy[list][3] = false,
+            Event::Written { list, how, took } => {
+                self.busy[list][3] = false;
+                self.cost[list] = took;
+                self.rest[list] = self.now + naive_pause(took);
+                if how == Written::Changed {
+                    self.written[list] = self.writing[list];
+                    self.unloaded.get_or_insert(self.now);
+                }
+            }
+            Event::Reloaded { took } => {
+                self.reloading = false;
+                self.reload_rest = self.now + naive_pause(took);
+                for (rest, cost) in self.rest.iter_mut().zip(&self.cost) {
+                    *rest = (*rest).max(self.now + naive_pause(*cost + took));
+                }
+            }
             Event::Keys(_) => self.keys_busy = false,
             _ => {}
         }
@@ -304,6 +368,11 @@ impl World {
 
     pub(super) fn current(&self) -> bool {
         self.have.iter().zip(&self.newest).all(|(have, newest)| *have == Some(*newest))
+    }
+
+    /// Current, written out and loaded.
+    pub(super) fn settled(&self) -> bool {
+        self.current() && self.written == self.have && self.unloaded.is_none()
     }
 
     pub(super) fn publish(&mut self) {
