@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use reqwest::Method;
 
 use crate::publisher::CheckReport;
-use crate::store::{FolderLock, StoreError};
+use crate::store::{FolderLock, StoreError, counted};
 
 use super::client::Connect;
 use super::{exit::Ended, out, serve};
@@ -54,6 +54,6 @@ pub async fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     }
     match report.problems.len() {
         0 => Ok(()),
-        n => Err(Ended::Verification(format!("{n} problems found")).into()),
+        n => Err(Ended::Verification(format!("{} found", counted(n as u64, "problem", "problems"))).into()),
     }
 }

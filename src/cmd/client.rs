@@ -152,6 +152,11 @@ impl Api {
         self.send(self.request(Method::DELETE, path)?.timeout(self.timeout)).await.map(|_| ())
     }
 
+    /// DELETE that only says what it would do.
+    pub async fn would_delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.json(self.request(Method::DELETE, &format!("{path}?dry_run=true"))?.timeout(self.timeout)).await
+    }
+
     /// Sends JSON by `method` (POST or PATCH) and reads JSON. Publishing a large list takes its time: there is no time limit.
     pub async fn send_json<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
         self.json(self.request(method, path)?.json(body)).await

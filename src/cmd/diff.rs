@@ -26,10 +26,13 @@ pub struct Args {
 
 /// What `bwld discard` takes.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  bwld discard canary")]
+#[command(after_help = "Examples:\n  bwld discard canary --dry-run\n  bwld discard canary")]
 pub struct DiscardArgs {
     /// The list
     list: ListId,
+    /// Only show what would be thrown away
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     connect: Connect,
 }
@@ -46,6 +49,16 @@ pub async fn diff(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
 
 /// Throws away what is staged.
 pub async fn discard(args: DiscardArgs, config: Option<&Path>) -> anyhow::Result<()> {
-    args.connect.open(config)?.delete(&list_path(&args.list, "/staged")).await?;
+    let (api, path) = (args.connect.open(config)?, list_path(&args.list, "/staged"));
+    if args.dry_run {
+        let view: StagedView = api.would_delete(&path).await?;
+        return out::print(&format!(
+            "{}{}: would be discarded: {}\n",
+            staged::text(&view, out::colour_out()),
+            args.list,
+            staged::counts(&view)
+        ));
+    }
+    api.delete(&path).await?;
     out::print(&format!("{}: nothing is staged any more\n", args.list))
 }

@@ -34,13 +34,16 @@ Examples:
     #[command(after_help = "Examples:\n  bwld list set gambling --title \"Gambling without a licence\" --review \"every 90 days\"")]
     Set(SetArgs),
     /// Take a list out of what is offered; its serials are never used again
-    #[command(after_help = "Examples:\n  bwld list remove gambling --yes")]
+    #[command(after_help = "Examples:\n  bwld list remove gambling --dry-run\n  bwld list remove gambling --yes")]
     Remove {
         /// Which
         list: ListId,
         /// Really
         #[arg(long)]
         yes: bool,
+        /// Only show what would be removed
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         connect: Connect,
     },
@@ -72,6 +75,9 @@ pub struct CreateArgs {
     /// How entries are reviewed
     #[arg(long, default_value = "")]
     review: String,
+    /// Only show what it would be then, or what would be refused
+    #[arg(long)]
+    dry_run: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -102,6 +108,9 @@ pub struct SetArgs {
     /// How entries are reviewed
     #[arg(long)]
     review: Option<String>,
+    /// Only show what it would be then, or what would be refused
+    #[arg(long)]
+    dry_run: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -122,7 +131,11 @@ pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<()> 
             if json { out::print_json(&views) } else { out::print(&overview(&views)) }
         }
         Command::Set(args) => set(args, config).await,
-        Command::Remove { list, yes, connect } => {
+        Command::Remove { list, dry_run: true, connect, .. } => {
+            let view: ListView = connect.open(config)?.would_delete(&list_path(&list, "")).await?;
+            out::print(&format!("{}{list}: would be removed; nothing was written\n", describe(&view)))
+        }
+        Command::Remove { list, yes, dry_run: false, connect } => {
             if !yes {
                 return Err(Ended::Usage(format!("this takes list {list} from everybody who follows it; say --yes if you mean it")).into());
             }
@@ -144,9 +157,13 @@ async fn create(args: CreateArgs, config: Option<&Path>) -> anyhow::Result<()> {
         source: args.source,
         review: args.review,
     };
-    let view: ListView = args.connect.open(config)?.send_json(Method::POST, "v1/admin/lists", &new).await?;
+    let path = with_dry_run(args.dry_run, "v1/admin/lists".to_owned());
+    let view: ListView = args.connect.open(config)?.send_json(Method::POST, &path, &new).await?;
     if args.json {
         return out::print_json(&view);
+    }
+    if args.dry_run {
+        return out::print(&format!("{}{list}: would be created; nothing was written\n", describe(&view)));
     }
     out::print(&format!("{list}: created. Next: bwld add {list} RULE, or bwld import FILE --list {list}; then bwld publish {list}\n"))
 }
@@ -161,8 +178,18 @@ async fn set(args: SetArgs, config: Option<&Path>) -> anyhow::Result<()> {
         source: args.source,
         review: args.review,
     };
-    let view: ListView = args.connect.open(config)?.send_json(Method::PATCH, &list_path(&args.list, ""), &patch).await?;
-    if args.json { out::print_json(&view) } else { out::print(&describe(&view)) }
+    let path = with_dry_run(args.dry_run, list_path(&args.list, ""));
+    let view: ListView = args.connect.open(config)?.send_json(Method::PATCH, &path, &patch).await?;
+    if args.json {
+        return out::print_json(&view);
+    }
+    let said = if args.dry_run { format!("{}: would be as above; nothing was written\n", args.list) } else { String::new() };
+    out::print(&format!("{}{said}", describe(&view)))
+}
+
+/// The path, of a dry run if it is to be one.
+fn with_dry_run(dry_run: bool, path: String) -> String {
+    if dry_run { path + "?dry_run=true" } else { path }
 }
 
 fn describe(view: &ListView) -> String {

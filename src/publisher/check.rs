@@ -1,7 +1,7 @@
 //! Everything that is promised, computed anew and compared.
 
 use crate::list::{Digest, ListId};
-use crate::store::{ArtefactKind, PublishedList};
+use crate::store::{ArtefactKind, PublishedList, counted};
 use crate::trust::Trusted;
 use crate::wire::{MAX_KEYSET, Note, TreeBuilder};
 
@@ -74,7 +74,7 @@ impl Publisher {
                 }
             }
         }
-        report.verified.push(format!("{} key sets, each following from the one before", keysets.len()));
+        report.verified.push(format!("{}, each following from the one before", counted(keysets.len() as u64, "key set", "key sets")));
         trusted
     }
 
@@ -108,7 +108,8 @@ impl Publisher {
             problems.push(format!("log: {e}"));
         }
         if problems.len() == before {
-            verified.push(format!("list {id}: version {serial}, {} entries, {} deltas", head.entries, published.deltas.len()));
+            let (entries, deltas) = (counted(head.entries, "entry", "entries"), counted(published.deltas.len() as u64, "delta", "deltas"));
+            verified.push(format!("list {id}: version {serial}, {entries}, {deltas}"));
         }
     }
 

@@ -39,6 +39,25 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Refused`] by form; [`PublishError::ListExists`].
     pub fn create_list(&self, new: NewList, by: &str) -> Result<ListView, PublishError> {
+        let mut slots = self.slots_mut();
+        let state = self.draft(new, |id| slots.contains_key(id))?;
+        let meta = ListMeta::clone(&state.meta);
+        self.store.commit(&Record::List { meta, at: self.clock.now(), by: by.to_owned() })?;
+        let view = view(&state);
+        slots.insert(state.meta.id.clone(), Arc::new(Slot::new(state)));
+        Ok(view)
+    }
+
+    /// The list that [`Publisher::create_list`] would make; makes nothing.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn would_create_list(&self, new: NewList) -> Result<ListView, PublishError> {
+        Ok(view(&self.draft(new, |id| self.slot(id).is_ok())?))
+    }
+
+    /// A list that is not there yet, as it would begin.
+    fn draft(&self, new: NewList, exists: impl Fn(&ListId) -> bool) -> Result<State, PublishError> {
         let mut meta = ListMeta {
             id: new.id,
             colour: new.colour,
@@ -51,18 +70,23 @@ impl Publisher {
             created: self.clock.now(),
         };
         settle(&mut meta)?;
-        let mut slots = self.slots_mut();
-        if slots.contains_key(&meta.id) {
+        if exists(&meta.id) {
             return Err(PublishError::ListExists(meta.id));
         }
-        self.store.commit(&Record::List { meta: meta.clone(), at: self.clock.now(), by: by.to_owned() })?;
+        let known = self.store.list(&meta.id)?;
+        if let Some(known) = known.as_ref().filter(|known| known.meta.colour != meta.colour) {
+            return Err(PublishError::Refused(vec![Refusal {
+                place: "colour".into(),
+                text: meta.colour.to_string(),
+                reason: format!("a list of this name was removed, and it is {} for ever", known.meta.colour),
+                hint: "use that colour, or another name".into(),
+            }]));
+        }
         let mut state = State::new(meta);
-        if let Some(known) = self.store.list(&state.meta.id)? {
+        if let Some(known) = known {
             (state.last, state.floor) = (known.last, known.floor);
         }
-        let view = view(&state);
-        slots.insert(state.meta.id.clone(), Arc::new(Slot::new(state)));
-        Ok(view)
+        Ok(state)
     }
 
     /// Changes a list's description.
@@ -72,21 +96,7 @@ impl Publisher {
     pub fn set_list(&self, id: &ListId, patch: ListPatch, by: &str) -> Result<ListView, PublishError> {
         let slot = self.slot(id)?;
         let mut state = slot.lock();
-        let mut meta = ListMeta::clone(&state.meta);
-        let texts = [
-            (&mut meta.title, patch.title),
-            (&mut meta.owner, patch.owner),
-            (&mut meta.licence, patch.licence),
-            (&mut meta.source, patch.source),
-            (&mut meta.review, patch.review),
-        ];
-        for (old, new) in texts {
-            if let Some(new) = new {
-                *old = new;
-            }
-        }
-        meta.categories = patch.categories.unwrap_or(meta.categories);
-        settle(&mut meta)?;
+        let meta = patched(&state.meta, patch)?;
         if meta != *state.meta {
             self.store.commit(&Record::List { meta: meta.clone(), at: self.clock.now(), by: by.to_owned() })?;
             state.meta = Arc::new(meta);
@@ -101,6 +111,16 @@ impl Publisher {
             }
         }
         Ok(view(&state))
+    }
+
+    /// The list as [`Publisher::set_list`] would leave it; changes nothing.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn would_set_list(&self, id: &ListId, patch: ListPatch) -> Result<ListView, PublishError> {
+        let slot = self.slot(id)?;
+        let state = slot.lock();
+        Ok(ListView { meta: patched(&state.meta, patch)?, ..view(&state) })
     }
 
     /// Offers a list no longer. Its serials stay known for ever.
@@ -158,6 +178,26 @@ impl Publisher {
         out.flush()?;
         Ok(count)
     }
+}
+
+/// A description with a patch over it, in its form.
+fn patched(meta: &ListMeta, patch: ListPatch) -> Result<ListMeta, PublishError> {
+    let mut meta = meta.clone();
+    let texts = [
+        (&mut meta.title, patch.title),
+        (&mut meta.owner, patch.owner),
+        (&mut meta.licence, patch.licence),
+        (&mut meta.source, patch.source),
+        (&mut meta.review, patch.review),
+    ];
+    for (old, new) in texts {
+        if let Some(new) = new {
+            *old = new;
+        }
+    }
+    meta.categories = patch.categories.unwrap_or(meta.categories);
+    settle(&mut meta)?;
+    Ok(meta)
 }
 
 fn view(state: &State) -> ListView {

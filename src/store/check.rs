@@ -46,7 +46,9 @@ impl Store {
             });
             match read.and_then(|()| replay.finish()) {
                 Ok(_) => {
-                    found.verified.push(format!("the journal: {frames} frames, each whole and following the one before"));
+                    found
+                        .verified
+                        .push(format!("the journal: {}, each whole and following the one before", counted(frames, "frame", "frames")));
                     match self.read_held(&writer, |index| compare(index, &model))? {
                         Ok(verified) => found.verified.push(verified),
                         Err(problem) => found.problems.push(problem),
@@ -55,7 +57,8 @@ impl Store {
                 Err(error @ StoreError::Io { .. }) => return Err(error),
                 Err(error) => found.problems.push(error.to_string()),
             }
-            found.verified.push(format!("heads: {} of {} lists, each naming the one before", heads.seen, heads.last.len()));
+            let (seen, lists) = (counted(heads.seen, "head", "heads"), counted(heads.last.len() as u64, "list", "lists"));
+            found.verified.push(format!("{seen} of {lists}, each naming the one before"));
             found.problems.append(&mut heads.problems);
             self.read_held(&writer, state::named)?
         };
@@ -65,6 +68,11 @@ impl Store {
         check_artefacts(&self.artefacts, &named.into_iter().collect(), &mut found);
         Ok(found)
     }
+}
+
+/// A number with its noun: 1 list, 2 lists.
+pub fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// The index must be what the journal amounts to, pair by pair: what was verified, or what is wrong.
@@ -79,7 +87,7 @@ fn compare(index: &dyn Index, model: &dyn Index) -> Result<Result<String, String
         pairs += theirs.len() as u64;
         match theirs.last() {
             Some((key, _)) => after.clone_from(key),
-            None => return Ok(Ok(format!("the index: {pairs} pairs, all as the journal says"))),
+            None => return Ok(Ok(format!("the index: {}, all as the journal says", counted(pairs, "pair", "pairs")))),
         }
     }
 }

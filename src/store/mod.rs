@@ -31,7 +31,7 @@ mod state;
 pub use artefacts::{ArtefactKind, ArtefactName, ArtefactWriter, Artefacts, SweepReport};
 pub use backup::{BackupReport, RestoreOptions, RestoreReport, restore};
 pub use catalog::{Catalog, DeltaRef, PublishedList};
-pub use check::Checked;
+pub use check::{Checked, counted};
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use commit::{IndexKind, Maintenance, Store, StoreOptions};
 pub use content::{ApplyError, Base, BaseWriter, Built, Content, OwnSnapshot, SortedLines};

@@ -132,6 +132,54 @@ fn daily_work_on_a_list() {
     assert!(said.out.contains("Better") && said.out.starts_with("LIST"), "{}", said.out);
 }
 
+/// Octets of the journal: what is written shows in it.
+fn journal(place: &Place) -> u64 {
+    let segments = std::fs::read_dir(place.path("bwld-data/journal")).expect("a journal");
+    segments.map(|s| s.and_then(|s| s.metadata()).expect("a segment").len()).sum()
+}
+
+#[test]
+fn a_dry_run_with_a_list_as_such_changes_nothing_and_refuses_the_same() {
+    let place = Place::new();
+    let daemon = with_list(&place);
+    place.run(&["add", "t", "b.example"]).with_code(0);
+    let (before, written) = (place.run(&["list", "show", "--json"]).json(), journal(&place));
+
+    let new = ["list", "create", "new", "--colour", "white", "--title", "New", "--cat", "x"];
+    let said = place.run(&[&new[..], &["--dry-run"]].concat()).with_code(0);
+    assert!(said.out.contains("new: would be created; nothing was written") && said.out.contains("white"), "{}", said.out);
+    let said = place.run(&[&new[..], &["--dry-run", "--json"]].concat()).with_code(0).json();
+    assert_eq!((said["meta"]["id"].as_str(), said["serial"].as_u64()), (Some("new"), None));
+    let said = place.run(&["list", "create", "t", "--colour", "black", "--title", "Again", "--dry-run"]).with_code(1);
+    assert!(said.err.contains("t"), "{}", said.err);
+    place.run(&["list", "create", "long", "--colour", "black", "--title", &"x".repeat(501), "--dry-run"]).with_code(1);
+
+    let said = place.run(&["list", "set", "t", "--title", "Better", "--dry-run"]).with_code(0);
+    assert!(said.out.contains("Better") && said.out.contains("nothing was written"), "{}", said.out);
+    place.run(&["list", "set", "t", "--title", &"x".repeat(501), "--dry-run"]).with_code(1);
+    place.run(&["list", "set", "nosuch", "--title", "Better", "--dry-run"]).with_code(1);
+
+    let said = place.run(&["list", "remove", "t", "--dry-run"]).with_code(0);
+    assert!(said.out.contains("t: would be removed; nothing was written") && said.out.contains("staged        1"), "{}", said.out);
+    place.run(&["list", "remove", "t", "--yes", "--dry-run"]).with_code(0);
+    place.run(&["list", "remove", "nosuch", "--dry-run"]).with_code(1);
+
+    let said = place.run(&["discard", "t", "--dry-run"]).with_code(0);
+    assert!(said.out.contains("+domain:b.example") && said.out.contains("would be discarded: 1 to add"), "{}", said.out);
+    place.run(&["discard", "nosuch", "--dry-run"]).with_code(1);
+
+    assert_eq!(place.run(&["list", "show", "--json"]).json(), before);
+    assert_eq!(journal(&place), written, "not a frame was written");
+
+    // A removed name keeps its colour; a dry run knows.
+    place.run(&["list", "remove", "t", "--yes"]).with_code(0);
+    for dry in [&["--dry-run"][..], &[]] {
+        let said = place.run(&[&["list", "create", "t", "--colour", "white", "--title", "T"], dry].concat()).with_code(1);
+        assert!(said.err.contains("black for ever"), "{}", said.err);
+    }
+    drop(daemon);
+}
+
 #[test]
 fn a_dry_run_changes_nothing() {
     let place = Place::new();

@@ -214,7 +214,10 @@ fn a_backup_restores_to_a_publisher_that_goes_on_above_its_followers() {
     // Published after the backup, and followed.
     place.run(&["add", "t", "late.example", "--publish"]).with_code(0);
     place.run(&["pull", &address, "--trust", &fingerprint, "--list", "t"]).with_code(0);
-    assert!(place.run(&["check"]).with_code(0).out.contains("ok "), "asked from the daemon");
+    let said = place.run(&["check"]).with_code(0);
+    assert!(said.out.contains("ok "), "asked from the daemon");
+    assert!(said.out.contains("1 key set, each"), "{}", said.out);
+    assert!(said.out.contains("heads of 1 list, each"), "{}", said.out);
     assert!(publisher.stop().success());
     place.run(&["check"]).with_code(0);
     let key = fs::read(place.path("bwld-data/keys/signing.key")).expect("the key");

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::list::Serial;
-use crate::publisher::{ChangeRequest, ListPatch, ListView, LogPage, NewList, PublishReport, PublishRequest, StagedView};
+use crate::publisher::{ChangeRequest, ListPatch, ListView, LogPage, NewList, PublishReport, PublishRequest, Publisher, StagedView};
 
 use super::super::app::Shared;
 use super::super::problem::Problem;
@@ -24,15 +24,27 @@ fn bounded(query: &Query<'_>, name: &str, (default, most): (usize, usize)) -> Re
     Ok(query.parsed::<usize>(name)?.unwrap_or(default).min(most))
 }
 
+/// The only parameter of what changes a list as such: `dry_run`.
+fn dry_run(query: Option<&str>) -> Result<bool, Problem> {
+    let query = Query::read(query);
+    query.only(&["dry_run"])?;
+    query.flag("dry_run")
+}
+
 /// `GET /v1/admin/lists`
 pub(super) async fn all(State(shared): State<Shared>) -> Result<Json<Vec<ListView>>, Problem> {
     let publisher = super::admin(&shared)?.publisher;
     Ok(Json(blocking(move || publisher.lists()).await?))
 }
 
-/// `POST /v1/admin/lists`
-pub(super) async fn create(State(shared): State<Shared>, body: Body) -> Result<Response, Problem> {
+/// `POST /v1/admin/lists?dry_run=true`; 200 on a dry run, for nothing was created.
+pub(super) async fn create(State(shared): State<Shared>, RawQuery(query): RawQuery, body: Body) -> Result<Response, Problem> {
+    let dry_run = dry_run(query.as_deref())?;
     let new: NewList = json(&shared, body).await?;
+    if dry_run {
+        let view = with_publisher(&shared, |publisher| publisher.would_create_list(new)).await?;
+        return Ok(Json(view).into_response());
+    }
     let view = with_publisher(&shared, |publisher| publisher.create_list(new, BY)).await?;
     let place = HeaderValue::from_str(&format!("/v1/admin/lists/{}", view.meta.id)).map_err(|_| Problem::internal("no place"))?;
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response())
@@ -44,18 +56,28 @@ pub(super) async fn one(State(shared): State<Shared>, Path(id): Path<String>) ->
     Ok(Json(with_publisher(&shared, move |publisher| publisher.view(&id)).await?))
 }
 
-/// `PATCH /v1/admin/lists/{list}`
-pub(super) async fn set(State(shared): State<Shared>, Path(id): Path<String>, body: Body) -> Result<Json<ListView>, Problem> {
+/// `PATCH /v1/admin/lists/{list}?dry_run=true`
+pub(super) async fn set(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Json<ListView>, Problem> {
     let id = list_id(&id)?;
+    let dry_run = dry_run(query.as_deref())?;
     let patch: ListPatch = json(&shared, body).await?;
-    Ok(Json(with_publisher(&shared, move |publisher| publisher.set_list(&id, patch, BY)).await?))
+    let set = move |publisher: &Publisher| if dry_run { publisher.would_set_list(&id, patch) } else { publisher.set_list(&id, patch, BY) };
+    Ok(Json(with_publisher(&shared, set).await?))
 }
 
-/// `DELETE /v1/admin/lists/{list}`
-pub(super) async fn remove(State(shared): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+/// `DELETE /v1/admin/lists/{list}?dry_run=true`; on a dry run the list that would go.
+pub(super) async fn remove(State(shared): State<Shared>, Path(id): Path<String>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let id = list_id(&id)?;
+    if dry_run(query.as_deref())? {
+        return Ok(Json(with_publisher(&shared, move |publisher| publisher.view(&id)).await?).into_response());
+    }
     with_publisher(&shared, move |publisher| publisher.remove_list(&id, BY)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// `POST /v1/admin/lists/{list}/changes`
@@ -78,10 +100,16 @@ pub(super) async fn staged(
     Ok(Json(with_publisher(&shared, move |publisher| publisher.staged(&id, lines)).await?))
 }
 
-/// `DELETE /v1/admin/lists/{list}/staged`
-pub(super) async fn discard(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Json<StagedView>, Problem> {
+/// `DELETE /v1/admin/lists/{list}/staged?dry_run=true`; what was thrown away, or would be.
+pub(super) async fn discard(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<StagedView>, Problem> {
     let id = list_id(&id)?;
-    Ok(Json(with_publisher(&shared, move |publisher| publisher.discard(&id, BY)).await?))
+    let dry_run = dry_run(query.as_deref())?;
+    let discard = move |publisher: &Publisher| if dry_run { publisher.staged(&id, LINES.0) } else { publisher.discard(&id, BY) };
+    Ok(Json(with_publisher(&shared, discard).await?))
 }
 
 /// `POST /v1/admin/lists/{list}/publish`; without a body, with nothing forced and no reason.
