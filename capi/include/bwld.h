@@ -129,7 +129,8 @@ int bwld_new(bwld_matcher **matcher);
 
 /* A matcher of the lists that a follower keeps in a folder (bwld follow, or bwld pull, with follow.index). path, a string,
  * is the follower's folder. A list that never arrived, or cannot be read, is there without content: bwld_list says why, and what no
- * other list decides is BWLD_NO_DATA. Opening takes milliseconds, whatever the size of the lists: files are mapped.
+ * other list decides is BWLD_NO_DATA. Opening takes milliseconds, whatever the size of the lists: files are
+ * mapped. The follower never changes or shortens a file that is there; who else does so ends the process (SIGBUS).
  * Puts the matcher into *matcher (NULL on error); give it back with bwld_close. */
 int bwld_open_folder(const char *path, bwld_matcher **matcher);
 
@@ -198,8 +199,8 @@ int bwld_set_policy(bwld_matcher *matcher, const char *json, size_t len);
  * otherwise impossible gets BWLD_INVALID; that is an answer, not an error.
  *
  * Fills *verdict, and *texts unless it is NULL. Verdict and texts are of one state of the lists. Without texts nothing
- * is allocated for a host in ASCII or a URL in canonical form. With texts, what the rule
- * says is read and copied when a rule decided; otherwise texts cost nothing. */
+ * is allocated for a host in ASCII, an address, or a URL of a host in canonical form. With texts, what the rule says is
+ * read and copied when a rule decided; otherwise texts cost nothing. */
 int bwld_look_up(const bwld_matcher *matcher, const char *question, size_t len, uint64_t now, bwld_verdict *verdict, bwld_texts *texts);
 
 /* A question of a batch. */

@@ -76,7 +76,8 @@ fn a_look_up_without_texts_allocates_nothing() {
     let made = Made::new();
     made.load(c"black", 1, RULES);
     made.load(c"white", 2, "subtree:ok.b.example\n");
-    let asked = ["a.example", "WWW.B.example.", "x.ok.b.example", "none.example", "https://c.example/x/y?z=1", "c.example/y", "com"];
+    let asked =
+        ["a.example", "WWW.B.example.", "x.ok.b.example", "none.example", "https://c.example/x/y?z=1", "192.0.2.7", "[2001:db8::1]", "com"];
     let ask_all = || asked.map(|question| made.ask(question, std::ptr::null_mut()).kind);
     let first = ask_all();
     let before = COUNT.get();
@@ -133,4 +134,80 @@ fn many_threads_look_up_while_one_exchanges_the_lists() {
         done.store(true, Ordering::Relaxed);
         askers.into_iter().for_each(|asker| asker.join().expect("no assertion failed"));
     });
+}
+
+/// Numbers that look random and are the same each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % below as u64) as usize
+    }
+
+    /// Pieces of what could be meant, and of what could not.
+    fn text(&mut self) -> Vec<u8> {
+        const PIECES: [&[u8]; 24] = [
+            b"a",
+            b"b.example",
+            b".",
+            b"..",
+            b"/",
+            b"http://",
+            b"https://",
+            b":",
+            b":8443",
+            b"[",
+            b"2001:db8::1",
+            b"]",
+            b"192.0.2.7",
+            b"/24",
+            b"subtree:",
+            b"domain:",
+            b"*",
+            b"\n",
+            b"\t",
+            b"cat=adult",
+            b"\xc3\xa4",
+            b"\xff",
+            b"\0",
+            b"xn--a",
+        ];
+        let n = self.next(9);
+        (0..n).flat_map(|_| PIECES[self.next(PIECES.len())]).copied().collect()
+    }
+}
+
+#[test]
+fn whatever_comes_is_answered_or_refused_and_breaks_nothing() {
+    let made = Made::new();
+    made.load(c"black", 1, RULES);
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let (mut seen, mut json, mut needed) = ([0_u64; 7], vec![0_u8; 4_096], 0);
+    let mut texts = std::mem::MaybeUninit::<CTexts>::uninit();
+    for turn in 0..20_000 {
+        let text = numbers.text();
+        let (start, len) = (text.as_ptr().cast::<c_char>(), text.len());
+        let mut verdict = CVerdict::default();
+        // SAFETY: a matcher, octets and their number, room for what is to be filled.
+        let code = unsafe {
+            match turn % 40 {
+                0 => bwld_local_deny(made.0, start, len),
+                1 => bwld_local_allow(made.0, start, len),
+                2 => bwld_set_policy(made.0, start, len),
+                3 => bwld_load_list(made.0, c"white".as_ptr(), 2, start.cast(), len, 0, std::ptr::null_mut()),
+                4 => bwld_explain_json(made.0, start, len, 1, json.as_mut_ptr().cast(), numbers.next(json.len()), &raw mut needed),
+                5 => {
+                    let question = CQuestion { text: start, len };
+                    bwld_look_up_batch(made.0, &raw const question, 1, 1, &raw mut verdict)
+                }
+                _ => bwld_look_up(made.0, start, len, 1, &raw mut verdict, texts.as_mut_ptr()),
+            }
+        };
+        assert!((border::E_DAMAGED + 1..=0).contains(&code), "{code}: {}", String::from_utf8_lossy(&text));
+        seen[usize::from(verdict.kind)] += 1;
+    }
+    assert!(seen[usize::from(types::INVALID)] > 1_000 && seen[usize::from(types::BLOCK)] > 100, "{seen:?}");
 }

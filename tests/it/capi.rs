@@ -282,6 +282,16 @@ fn the_example_follows_a_folder_that_changes_under_it() {
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "{}", said(&output));
     assert!(String::from_utf8_lossy(&output.stderr).contains("adult: not here yet"), "{}", said(&output));
+
+    // A file that was damaged: said at the start, and nobody knows.
+    let files = fs::read_dir(kept.join("index/adult")).expect("a folder").map(|file| file.expect("a file").path());
+    let index = files.into_iter().find(|path| path.extension().is_some_and(|e| e == "idx")).expect("an index");
+    let mut octets = fs::read(&index).expect("an index");
+    octets[100] ^= 1;
+    fs::write(&index, octets).expect("written");
+    let output = Command::new(&program).arg("-f").arg(&kept).arg("one.example").output().expect("it starts");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "no-data\tone.example\t\tadult\t\tdamaged\n");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(".idx: "), "{}", said(&output));
 }
 
 #[test]
