@@ -242,7 +242,11 @@ pub(super) struct ReadList {
 
 /// Reads `current.json` and opens the files it names, those of `kept` excepted. With an error comes what `current.json` said, if it
 /// could be read.
-pub(super) fn read_list(folder: &Path, id: &ListId, kept: &[(FileRef, Arc<Index>)]) -> Result<ReadList, (IndexesError, Option<Current>)> {
+pub(super) fn read_list(
+    folder: &Path,
+    id: &ListId,
+    kept: &[(FileRef, Arc<Index>)],
+) -> Result<ReadList, (IndexesError, Option<Box<Current>>)> {
     let path = path_in(folder);
     let mut before: Option<Vec<u8>> = None;
     for _ in 0..TRIES {
@@ -250,7 +254,7 @@ pub(super) fn read_list(folder: &Path, id: &ListId, kept: &[(FileRef, Arc<Index>
         let current = Current::parse(&octets, id, &path).map_err(|error| (error, None))?;
         match open_files(folder, &current, kept) {
             Ok(files) => return Ok(ReadList { stamp, octets, current, files }),
-            Err(error) if before.as_ref() == Some(&octets) => return Err((told(error), Some(current))),
+            Err(error) if before.as_ref() == Some(&octets) => return Err((told(error), Some(Box::new(current)))),
             Err(_) => before = Some(octets),
         }
     }

@@ -102,7 +102,7 @@ fn winner(lists: &[(Made, Model)], policy: &Policy, met: &[(usize, String, Optio
 }
 
 fn expiry(stale: bool) -> Timestamp {
-    if stale { "2026-11-24T11:59:59Z" } else { "2026-11-24T12:00:00Z" }.parse().expect("a time")
+    if stale { "2026-11-24T12:00:00Z" } else { "2026-11-24T12:00:01Z" }.parse().expect("a time")
 }
 
 fn put_together(made: &[Made], policy: &Policy, seeds: bool) -> (Lists, Vec<(Made, Model)>) {
@@ -113,7 +113,8 @@ fn put_together(made: &[Made], policy: &Policy, seeds: bool) -> (Lists, Vec<(Mad
         // One seed for all, or each its own.
         let seed = if seeds { [n as u8; 16] } else { [0; 16] };
         let index = build_as(about.clone(), seed, made.lines.iter().map(String::as_str));
-        let state = ListState { expires: Some(expiry(made.stale)), local: made.local, ..state(&about) };
+        let serial = made.here.then_some(about.serial);
+        let state = ListState { serial, expires: Some(expiry(made.stale)), local: made.local, ..state(&about) };
         lists = lists.with_list(state, made.here.then(|| Layers::new(index.into()))).expect("lists");
         models.push((made.clone(), Model::of(made.lines.iter().map(String::as_str))));
     }
