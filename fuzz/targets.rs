@@ -29,11 +29,14 @@ use bwld::{
     wire::{Delta, Head, KeySet, ListSelection, MAX_BITS, MAX_KEYSET, Note, RootKey, SigningKeyLine, SnapshotReader, Tree, decompress},
 };
 
+#[path = "matching.rs"]
+pub mod matching;
+
 /// A target: any bytes, no panic.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of the files in `fuzz_targets/`.
-pub const TARGETS: [(&str, Target); 23] = [
+pub const TARGETS: [(&str, Target); 26] = [
     ("canonical", canonical),
     ("entry", entry),
     ("names", names),
@@ -57,6 +60,9 @@ pub const TARGETS: [(&str, Target); 23] = [
     ("segment", segment),
     ("buckets", buckets),
     ("backup", backup),
+    ("question", matching::question),
+    ("index_open", matching::index_open),
+    ("look_up", matching::look_up),
 ];
 
 /// Canonical form is reached in one step, is ASCII, and a rule that exists reads back.

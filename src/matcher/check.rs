@@ -6,12 +6,13 @@
 
 use super::details::REFERENCE_SIZE;
 use super::hash::hash_name;
-use super::index::{AT_LENGTHS, AT_TAGS, DOMAIN, GROUP, Index, SUBTREE};
+use super::index::{AT_LENGTHS, AT_TAGS, DOMAIN, GROUP, Hit, Index, SUBTREE};
 use super::layout::{IndexError, LINE, SLOTS, Section};
 use super::policy::parse;
 use super::ranges::{Family, V4, V6};
 use super::urls::{NONE, URL_SIZE};
-use crate::list::Kind;
+use crate::list::domain::{Shape, scan_host};
+use crate::list::{Kind, Rule, canonical_cidr};
 
 fn ensure(holds: bool, wrong: &'static str) -> Result<(), IndexError> {
     if holds { Ok(()) } else { Err(IndexError::Contradiction(wrong)) }
@@ -84,6 +85,8 @@ impl Index {
                     times += 1;
                 })?;
                 ensure((found, times) == (Some(place), 1), "a name that is not found once, where it stands")?;
+                let host = matches!(scan_host(name, |_| {}), Shape::Canonical | Shape::NeedsIdna) && name.is_ascii();
+                ensure(host || kind == GROUP, "a name that is no host")?;
                 match kind {
                     DOMAIN => tally.rule(Kind::Domain, place as u32, number)?,
                     SUBTREE => tally.rule(Kind::Subtree, place as u32, number)?,
@@ -102,7 +105,7 @@ impl Index {
 
     fn check_urls(&self, tally: &mut Tally<'_>) -> Result<(), IndexError> {
         let (mut next, mut text_at) = (0, 0);
-        let mut around: Vec<(u32, &[u8])> = Vec::new();
+        let (mut around, mut written): (Vec<(u32, &[u8])>, String) = (Vec::new(), String::new());
         for group in 0..self.groups() {
             let (first, last) = self.group(group)?;
             ensure(first == next && first < last, "the bounds of a group of URL rules")?;
@@ -123,6 +126,9 @@ impl Index {
                 if rule.kind == Kind::Prefix {
                     around.push((n, text));
                 }
+                written.clear();
+                self.write_rule(&Hit { kind: rule.kind, length: 0, attributes: 0, at: n }, &mut written)?;
+                ensure(written.parse::<Rule>().is_ok(), "a URL rule that is none")?;
                 tally.rule(rule.kind, n, rule.attributes)?;
             }
             next = last;
@@ -138,7 +144,8 @@ impl Index {
             let range = self.range(family, n)?;
             let key = (range.address, range.length);
             let sound = range.length <= family.bits && range.is_network(family.bits);
-            ensure(sound && before.is_none_or(|before| before < key), "the order of ranges")?;
+            ensure(sound && canonical_cidr(&range.text(family)).is_ok(), "a range that is none")?;
+            ensure(before.is_none_or(|before| before < key), "the order of ranges")?;
             before = Some(key);
             while around.last().is_some_and(|(_, outer): &(u32, super::ranges::Range)| !outer.holds(range.address, family.bits)) {
                 around.pop();

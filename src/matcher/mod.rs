@@ -47,6 +47,8 @@
 mod buffer;
 mod build;
 mod check;
+#[cfg(test)]
+mod crowding;
 mod details;
 mod explain;
 mod find;

@@ -1,6 +1,12 @@
 //! The matching core against the naive model.
 
+mod allocations;
+mod corpus;
+mod crowding;
+pub mod damage;
 mod folds;
+mod lies;
+mod live;
 pub mod made;
 pub mod model;
 mod policy;

@@ -1,0 +1,6 @@
+//! See `index_open` in `matching.rs`.
+#![no_main]
+#[path = "../targets.rs"]
+#[allow(dead_code)]
+mod targets;
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::matching::index_open(bytes));
