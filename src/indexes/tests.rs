@@ -305,12 +305,21 @@ fn the_seed_stays_and_is_its_owners() {
     fs::write(&path, "short").unwrap();
     let drawn = again();
     assert!(drawn != world.writer.seed() && drawn == again());
-    // Layers of two seeds would be asked with the hashes of one.
+    // Layers of two seeds would be asked with the hashes of one: no program makes them, and no reader takes them.
     let (mut files, layers) = world.publish("a", 1);
+    let current = world.folder("a").join("current.json");
+    let read = || serde_json::from_slice::<serde_json::Value>(&fs::read(&current).unwrap()).unwrap();
+    let (older, base) = (read(), world.index_files("a").remove(0));
+    let octets = fs::read(&base).unwrap();
     let mut builder = IndexBuilder::new(about("a", 2), drawn);
     builder.push("domain:x.example").unwrap();
-    let mixed = Layers::of(vec![builder.finish().unwrap().into(), layers.layers()[0].clone()]);
-    files.publish(&state("a", Some(2)), mixed.as_ref()).unwrap();
+    let other: std::sync::Arc<crate::matcher::Index> = builder.finish().unwrap().into();
+    assert!(Layers::of(vec![other.clone(), layers.layers()[0].clone()]).is_none());
+    files.publish(&state("a", Some(2)), Some(&Layers::new(other))).unwrap();
+    fs::write(&base, octets).unwrap();
+    let mut mixed = read();
+    mixed["files"].as_array_mut().unwrap().push(older["files"][0].clone());
+    fs::write(&current, mixed.to_string()).unwrap();
     let mut folder = IndexFolder::open(world.dir.path()).unwrap();
     assert_eq!(word(&folder.load().unwrap(), "a.example"), "no-data");
     assert!(problems(&folder)[0].contains("another seed"), "{:?}", problems(&folder));
