@@ -36,6 +36,9 @@ pub struct Choice {
     /// Program to run after a list was written, and its arguments one by one (may be repeated; no shell)
     #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
     reload: Vec<String>,
+    /// Keep no compiled index of the lists; `bwld lookup` cannot ask the folder then
+    #[arg(long)]
+    no_index: bool,
 }
 
 impl Choice {
@@ -57,6 +60,9 @@ impl Choice {
         }
         if self.trust_on_first_use {
             all.push(("--trust-on-first-use", "follow.trust_on_first_use", "true".into()));
+        }
+        if self.no_index {
+            all.push(("--no-index", "follow.index", "false".into()));
         }
         all
     }
@@ -106,6 +112,7 @@ pub fn options(follow: &Follow) -> anyhow::Result<FollowerOptions> {
     let mut options = FollowerOptions::new(urls, trust, lists);
     options.reload = (!follow.reload.is_empty()).then(|| follow.reload.clone());
     options.push = follow.push;
+    options.index = follow.index;
     options.timings.poll = Duration::from_secs(follow.interval);
     options.timings.poll_least = options.timings.poll_least.min(options.timings.poll);
     Ok(options)

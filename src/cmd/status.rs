@@ -40,6 +40,9 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
             if let Some(error) = &list.error {
                 text.push_str(&format!("{}: last error at {}: {}\n", list.list, error.at, out::visible(&error.message)));
             }
+            if let Some(error) = &list.index_error {
+                text.push_str(&format!("{}: index: {}\n", list.list, out::visible(error)));
+            }
         }
         if let Some(error) = &status.reload_error {
             text.push_str(&format!("reload: {}\n", out::visible(error)));
@@ -77,10 +80,11 @@ pub fn verify_folder(dir: &Path, json: bool) -> anyhow::Result<()> {
             let state = if list.problems.is_empty() { "genuine" } else { "NOT genuine" };
             let serial = list.serial.map_or_else(|| "no content".to_owned(), |s| format!("serial {s}"));
             text.push_str(&format!(
-                "{}: {state}, {serial}, {} entries, {}\n",
+                "{}: {state}, {serial}, {} entries, {}{}\n",
                 list.list,
                 out::count(list.entries.unwrap_or(0)),
-                word(&list.health)
+                word(&list.health),
+                list.index.map_or_else(String::new, |serial| format!(", index of serial {serial}"))
             ));
         }
         out::print(&text)?;

@@ -14,7 +14,7 @@ use super::fetch::HeadAnswer;
 use super::jobs::{self, Job, accept_if_newer, on_state};
 use super::plan::{Action, Event, JobEnd, Plan, Round, Via};
 use super::shared::{Heard, Shared, lock};
-use super::{FollowError, output, status};
+use super::{FollowError, index, output, status};
 
 /// Events that may wait for the engine; a stream that brings more is read later.
 const WAITING: usize = 64;
@@ -28,6 +28,8 @@ pub(super) struct Engine {
     to: Sender<Numbered>,
     from: Receiver<Numbered>,
     tasks: JoinSet<()>,
+    /// Heads that are being remembered: short, local, and not given up at the end.
+    remembering: JoinSet<()>,
     /// The open stream and its number; events of earlier ones are passed over. 0: of no stream.
     stream: Option<AbortHandle>,
     stream_number: u64,
@@ -49,6 +51,7 @@ impl Engine {
             to,
             from,
             tasks: JoinSet::new(),
+            remembering: JoinSet::new(),
             stream: None,
             stream_number: 0,
             status_due: Some(now),
@@ -60,6 +63,7 @@ impl Engine {
     /// Runs until `shutdown` is ready, or until `done` says so.
     pub async fn run(&mut self, shutdown: impl Future<Output = ()>, done: impl Fn(&Plan) -> bool) {
         tokio::pin!(shutdown);
+        index::begin(&self.shared);
         self.handle(Event::Timer);
         while !done(&self.plan) {
             let wake = self.begun.checked_add(self.plan.wake()).unwrap_or_else(|| self.begun + Duration::from_secs(86_400));
@@ -71,6 +75,7 @@ impl Engine {
                     }
                 }
                 Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => {}
+                Some(_) = self.remembering.join_next(), if !self.remembering.is_empty() => {}
                 () = sleep_until(wake) => self.handle(Event::Timer),
                 () = sleep_until(self.status_due.unwrap_or(wake)), if self.status_due.is_some() => {
                     let write = self.stock();
@@ -81,6 +86,7 @@ impl Engine {
         }
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
+        while self.remembering.join_next().await.is_some() {}
         let write = self.stock();
         let _ = tokio::task::spawn_blocking(write).await;
     }
@@ -114,7 +120,7 @@ impl Engine {
         }
         let Some((head, _)) = lock(&followed.heads).of(serial) else { return };
         let shared = self.shared.clone();
-        self.tasks.spawn(async move {
+        self.remembering.spawn(async move {
             let remembered = on_state(&shared, list, move |_, state| accept_if_newer(state, &head)).await;
             if let Err(error) = remembered {
                 tracing::warn!(list = %shared.lists[list].choice.id, "could not remember a head: {error}");
@@ -163,12 +169,14 @@ impl Engine {
             Action::Repair { list, mirror, to } => self.job(list, to, Job::Repair { mirror }),
             Action::Fold { list } => self.spawn(async move { Event::Folded { list, ok: jobs::fold_list(shared, list).await } }),
             Action::WriteOutput { list } => self.spawn(async move {
+                let written = shared.clone();
                 let work = jobs::blocking(move || {
                     let begun = Instant::now();
                     let how = output::write_output(&shared, list);
                     Ok((how, begun.elapsed()))
                 });
                 let (how, took) = work.await.unwrap_or((super::plan::Written::Failed, Duration::ZERO));
+                index::output_written(&written, list);
                 Event::Written { list, how, took }
             }),
             Action::Reload => self.spawn(async move {
@@ -250,6 +258,7 @@ async fn fetch_keys(shared: Arc<Shared>, mirror: usize) -> Event {
     match fetched {
         Ok(newer) => {
             *lock(&shared.keys_checked) = Some(shared.clock.now());
+            (0..shared.lists.len()).filter(|_| newer).for_each(|list| index::facts(&shared, list));
             if newer && let Some(trusted) = shared.trusted() {
                 tracing::info!(origin = %trusted.origin(), keyset = trusted.keyset().number, "a key set came into force");
             }

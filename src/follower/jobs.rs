@@ -14,6 +14,7 @@ use crate::wire::{Tree, ZstdWriter, bucket_digest};
 use super::FollowError;
 use super::client::Encoding;
 use super::fetch::compressed_limit;
+use super::index;
 use super::plan::JobEnd;
 use super::shared::{FollowedList, Known, Shared, lock};
 use super::state::{ListState, delta_limit, fold, from_download};
@@ -112,7 +113,11 @@ pub(super) async fn on_state<T: Send + 'static>(
             let found = state.reopen()?;
             tracing::warn!(list = %followed.choice.id, ?found, "opened the files again");
         }
-        *lock(&followed.known) = Known::of(&state);
+        let known = Known::of(&state);
+        let before = std::mem::replace(&mut *lock(&followed.known), known.clone());
+        if (before.expires, before.colour) != (known.expires, known.colour) {
+            index::facts(&shared, list);
+        }
         result.map(|value| (value, state.fold_due()))
     })
     .await
@@ -142,13 +147,17 @@ pub(super) fn accept_if_newer(state: &mut ListState, head: &VerifiedHead) -> Res
 }
 
 async fn apply(shared: &Arc<Shared>, list: usize, head: &Arc<VerifiedHead>, delta: Arc<[u8]>) -> Result<bool, FollowError> {
-    let head = head.clone();
-    let applied = on_state(shared, list, move |_, state| match state.apply(&head, &delta) {
-        // It was there before: a step that was reported as failed had been done.
-        Err(_) if state.serial() == Some(head.head().serial) && state.root() == Some(head.head().root) => Ok(()),
-        // Perhaps only the bucket file is damaged: then it can be made anew here, and the delta fits.
-        Err(FollowError::Damaged { .. }) => state.mend().and_then(|()| state.apply(&head, &delta)),
-        other => other,
+    let (head, indexed) = (head.clone(), shared.clone());
+    let applied = on_state(shared, list, move |_, state| {
+        match state.apply(&head, &delta) {
+            // It was there before: a step that was reported as failed had been done.
+            Err(_) if state.serial() == Some(head.head().serial) && state.root() == Some(head.head().root) => {}
+            // Perhaps only the bucket file is damaged: then it can be made anew here, and the delta fits.
+            Err(FollowError::Damaged { .. }) => state.mend().and_then(|()| state.apply(&head, &delta))?,
+            other => other?,
+        }
+        index::delta(&indexed, list, &head, &delta);
+        Ok(())
     });
     applied.await.map(|((), fold)| fold)
 }
@@ -195,13 +204,15 @@ async fn snapshot(shared: &Arc<Shared>, list: usize, head: &Arc<VerifiedHead>, m
         }
         false => None,
     };
-    let (head, disk) = (head.clone(), shared.disk.clone());
+    let (head, disk, indexed) = (head.clone(), shared.disk.clone(), shared.clone());
     let installed = on_state(shared, list, move |followed, state| {
         if encoding == Encoding::Identity {
             compress_file(&download, size)?;
         }
         let base = from_download(&*disk, &followed.dir, &download, head.head())?;
-        state.install(&head, base, onward.as_deref())
+        state.install(&head, base, onward.as_deref())?;
+        index::replaced(&indexed, list);
+        Ok(())
     });
     installed.await.map(|((), fold)| fold)
 }
@@ -242,8 +253,13 @@ async fn repair(shared: &Arc<Shared>, list: usize, head: &Arc<VerifiedHead>, mir
         .buffer_unordered(AT_A_TIME)
         .try_collect::<BTreeMap<u32, Vec<u8>>>()
         .await?;
-    let head = head.clone();
-    on_state(shared, list, move |_, state| state.repair(&head, &fetched)).await.map(|((), fold)| fold)
+    let (head, indexed) = (head.clone(), shared.clone());
+    let repaired = on_state(shared, list, move |_, state| {
+        state.repair(&head, &fetched)?;
+        index::replaced(&indexed, list);
+        Ok(())
+    });
+    repaired.await.map(|((), fold)| fold)
 }
 
 /// Fetches a bucket and compares it with its digest, which belongs to the signed root.

@@ -4,6 +4,7 @@
 //! plan  decides what to do next (no I/O)          client  asks addresses, everything bounded
 //! keyring  key sets and the pinned fingerprint     state   a list on disk: base + log
 //! jobs  delta, repair, snapshot                    output  text files and the reload command
+//! index  the compiled list for look-ups
 //! ```
 //!
 //! Guarantees: nothing is applied, kept or written out that `trust` has not verified and whose root is not the signed one;
@@ -15,6 +16,7 @@ mod engine;
 mod error;
 mod events;
 mod fetch;
+mod index;
 mod jobs;
 mod keyring;
 mod options;

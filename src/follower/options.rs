@@ -87,6 +87,8 @@ pub struct FollowerOptions {
     pub reload: Option<Vec<String>>,
     /// Whether to use the event stream; `false`: plain polling.
     pub push: bool,
+    /// Whether to keep a compiled index of each list for look-ups (`index/` in the folder, and [`super::Follower::matcher`]).
+    pub index: bool,
     /// Limits.
     pub limits: Limits,
     /// How often things happen.
@@ -96,6 +98,15 @@ pub struct FollowerOptions {
 impl FollowerOptions {
     /// Options with defaults for everything that has one.
     pub fn new(urls: Vec<Url>, trust: Trust, lists: Vec<ListChoice>) -> FollowerOptions {
-        FollowerOptions { urls, trust, lists, reload: None, push: true, limits: Limits::default(), timings: Timings::default() }
+        FollowerOptions {
+            urls,
+            trust,
+            lists,
+            reload: None,
+            push: true,
+            index: true,
+            limits: Limits::default(),
+            timings: Timings::default(),
+        }
     }
 }

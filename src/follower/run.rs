@@ -11,10 +11,12 @@ use std::{
 use serde::Serialize;
 
 use crate::list::ListId;
+use crate::matcher::Matcher;
 use crate::store::{Clock, Disk, FolderLock, RealDisk, create_folder};
 
 use super::client::Client;
 use super::engine::{Engine, round_over};
+use super::index::{self, Indexer};
 use super::keyring::KeyRing;
 use super::plan::{ListStart, Mode, Plan, PlanOptions};
 use super::shared::{FollowedList, Heads, Known, Notes, ReloadNotes, Shared, lock};
@@ -165,6 +167,17 @@ impl Follower {
                 partial: Mutex::new(None),
             });
         }
+        let indexer = options.index.then(|| {
+            let origin = trusted.as_ref().map(|t| t.origin());
+            let states = lists.iter().zip(&starts).map(|(list, start): (&FollowedList, &ListStart)| {
+                (index::state_of(&lock(&list.known), index::unknown(&list.choice, origin), None), start.output_due)
+            });
+            Arc::new(Indexer::open(dir, &states.collect::<Vec<_>>()))
+        });
+        if !options.index {
+            // Old ones would go on answering.
+            let _ = std::fs::remove_dir_all(dir.join("index"));
+        }
         let shared = Shared {
             dir: dir.to_owned(),
             _lock: held,
@@ -176,10 +189,17 @@ impl Follower {
             trusted: RwLock::new(trusted),
             keys_checked: Mutex::new(checked),
             lists,
+            indexer,
             reload: Mutex::new(ReloadNotes::default()),
             status_written: Mutex::new(0),
         };
         Ok(Follower { shared: Arc::new(shared), starts, keys_due })
+    }
+
+    /// What answers questions about the lists: kept up to date while the follower runs, usable from any thread, before and
+    /// afterwards too. `None` if the options say that no index is kept.
+    pub fn matcher(&self) -> Option<Arc<Matcher>> {
+        self.shared.indexer.as_ref().map(|indexer| indexer.matcher.clone())
     }
 
     fn engine(&self, best: Mode) -> Engine {
@@ -201,7 +221,9 @@ impl Follower {
     /// Follows until `shutdown` is ready. What fails is said and tried again; nothing ends it but `shutdown`.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let best = if self.shared.options.push { Mode::Push } else { Mode::Poll };
+        let shared = self.shared.clone();
         self.engine(best).run(shutdown, |_| false).await;
+        index::stop(&shared).await;
     }
 
     /// One round: brings every list to the newest version that an address has, writes outputs, reloads, and ends.
@@ -209,6 +231,7 @@ impl Follower {
         let lists = self.shared.lists.len();
         let mut engine = self.engine(Mode::Poll);
         engine.run(tokio::time::sleep(self.shared.options.limits.pull), |plan| round_over(plan, lists)).await;
+        index::finish(&self.shared).await;
         let rounds = engine.rounds();
         let status = status::take_stock(&self.shared, |_| (0, Mode::Poll));
         let lists = status.lists.into_iter().zip(&self.shared.lists).zip(rounds).map(|((l, followed), ok)| {

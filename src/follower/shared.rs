@@ -15,6 +15,7 @@ use crate::trust::{Accepted, Freshness, TrustError, Trusted, VerifiedHead};
 
 use super::client::Client;
 use super::fetch::Partial;
+use super::index::Indexer;
 use super::keyring::KeyRing;
 use super::plan::{HeadFacts, Refused};
 use super::state::{AcceptedNote, ListState};
@@ -135,6 +136,8 @@ pub(super) struct Shared {
     pub trusted: RwLock<Option<Arc<Trusted>>>,
     pub keys_checked: Mutex<Option<Timestamp>>,
     pub lists: Vec<FollowedList>,
+    /// `None`: no indexes are kept.
+    pub indexer: Option<Arc<Indexer>>,
     pub reload: Mutex<ReloadNotes>,
     /// Number of the status on disk.
     pub status_written: Mutex<u64>,

@@ -78,6 +78,12 @@ pub struct ListStatus {
     pub mirror: String,
     /// How news arrive.
     pub mode: Mode,
+    /// The version that look-ups see; `None`: none, or no index is kept.
+    #[serde(default)]
+    pub index: Option<u64>,
+    /// Why the index is not that of the content, or not in the folder.
+    #[serde(default)]
+    pub index_error: Option<String>,
     /// Where it is written to.
     pub output: Option<PathBuf>,
 }
@@ -146,6 +152,7 @@ pub(super) fn take_stock(shared: &Shared, plan: impl Fn(usize) -> (usize, Mode))
         let notes = lock(&followed.notes).clone();
         let (mirror, mode) = plan(n);
         let known = lock(&followed.known).clone();
+        let index = shared.indexer.as_ref().map(|indexer| indexer.note(n)).unwrap_or_default();
         ListStatus {
             list: followed.choice.id.clone(),
             health: Health::Empty,
@@ -162,6 +169,8 @@ pub(super) fn take_stock(shared: &Shared, plan: impl Fn(usize) -> (usize, Mode))
             error: notes.error.map(|(at, message)| LastError { at, message }),
             mirror: shared.client.name(mirror),
             mode,
+            index: index.serial,
+            index_error: index.error,
             output: followed.choice.output.clone(),
         }
     });

@@ -2,7 +2,8 @@
 //! beside it.
 //!
 //! Key sets are chained again from the pinned one; the newest head's signature is verified again; content is read in full, its
-//! root computed from scratch from the bucket file and from the snapshot with the log; output files are compared line by line.
+//! root computed from scratch from the bucket file and from the snapshot with the log; output files are compared line by line; an index is read whole, and asked
+//! for every entry.
 //! It changes nothing in the folder but for a torn last frame of a log, which opening a journal cuts off.
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::list::{Digest, ListId, Origin, Timestamp};
+use crate::list::{Digest, ListId, Origin, Serial, Timestamp};
 use crate::store::{Content, FolderLock, RealDisk};
 use crate::trust::Trusted;
 use crate::wire::TreeBuilder;
@@ -34,6 +35,8 @@ pub struct VerifiedList {
     pub entries: Option<u64>,
     /// Root computed from scratch.
     pub root: Option<Digest>,
+    /// The version of its index; `None`: there is none, and look-ups say so.
+    pub index: Option<u64>,
     /// Fresh, stale or empty at the time given.
     pub health: Health,
     /// What is wrong; empty: nothing.
@@ -108,7 +111,8 @@ pub fn verify_folder(dir: &Path, now: Timestamp) -> Result<FolderReport, FollowE
 }
 
 fn verify_list(dir: &Path, id: ListId, chain: &[Trusted], output: Option<&Path>, now: Timestamp) -> VerifiedList {
-    let mut report = VerifiedList { list: id, serial: None, entries: None, root: None, health: Health::Empty, problems: Vec::new() };
+    let mut report =
+        VerifiedList { list: id, serial: None, entries: None, root: None, index: None, health: Health::Empty, problems: Vec::new() };
     if let Err(error) = examine(dir, chain, output, now, &mut report) {
         report.problems.push(error);
     }
@@ -135,6 +139,10 @@ fn examine(dir: &Path, chain: &[Trusted], output: Option<&Path>, now: Timestamp,
     }
     if let Some(path) = output {
         compare_output(&mut view, path)?;
+    }
+    // dir is FOLDER/lists/LIST.
+    if let Some(followed) = dir.ancestors().nth(2) {
+        report.index = super::index::verify_index(followed, &report.list, &state, &mut view.clone_for_reading())?.map(Serial::get);
     }
     Ok(())
 }

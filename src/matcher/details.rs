@@ -72,6 +72,12 @@ impl Index {
         Ok(())
     }
 
+    /// Appends the entry of a hit as it stands in a snapshot.
+    pub(crate) fn write_line(&self, hit: &Hit, out: &mut String) -> Result<(), IndexError> {
+        self.write_rule(hit, out)?;
+        self.finish_line(hit.kind, hit.at, hit.attributes, out).map(|_| ())
+    }
+
     /// The group that a URL rule belongs to: the last one that begins not after it.
     fn group_of(&self, rule: u32) -> Result<u32, IndexError> {
         let (mut low, mut high) = (0, self.groups());

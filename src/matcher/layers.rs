@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::build::{BuildError, IndexBuilder};
-use super::index::{Hit, Index, REMOVED};
+use super::index::{Hit, Index, MAX_SUFFIXES, REMOVED};
 use super::layout::{About, IndexError};
 use super::question::Question;
 use crate::list::{Change, ChangeSet};
@@ -199,6 +199,41 @@ impl Layers {
         }
         all.sort_by_key(|(_, hit)| std::cmp::Reverse(hit.rank()));
         Ok(all)
+    }
+}
+
+impl Layers {
+    /// Gives every entry that is in force, in no order.
+    pub(crate) fn each_entry(&self, mut each: impl FnMut(&str)) -> Result<(), IndexError> {
+        let mut changes = Rules::default();
+        let (base, overlays) = self.layers.split_last().ok_or(IndexError::Contradiction("no layers"))?;
+        for overlay in overlays.iter().rev() {
+            changes.take(overlay)?;
+        }
+        base.each_entry(|rule, line| {
+            if let Some(line) = line
+                && !changes.0.contains_key(rule)
+            {
+                each(line);
+            }
+        })?;
+        changes.0.values().flatten().for_each(|line| each(line));
+        Ok(())
+    }
+
+    /// The entry of a rule, among those that a question meets.
+    pub(crate) fn entry_of(&self, question: &Question<'_>, rule: &str) -> Result<Option<String>, IndexError> {
+        let mut room = [0; MAX_SUFFIXES];
+        let hashes = self.layers[0].hash(question, &mut room);
+        let mut text = String::new();
+        for (n, hit) in self.all(question, hashes)? {
+            text.clear();
+            self.layers[n].write_line(&hit, &mut text)?;
+            if text.split('\t').next() == Some(rule) {
+                return Ok(Some(text));
+            }
+        }
+        Ok(None)
     }
 }
 

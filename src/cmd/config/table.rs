@@ -190,6 +190,8 @@ settings! {
         /// Command to run after a list was written: program and arguments. No shell is involved. Empty: none.
         /// It never runs twice at once, and the longer it takes the longer the pause before the next time, at most one second.
         reload: Texts(any) = [];
+        /// Keep a compiled index of each list in `data`, for `bwld lookup` and for filters that ask it. false: none is kept.
+        index: Bool = true;
         /// Let the publisher push changes. false: only ask now and then.
         push: Bool = true;
         /// Seconds between two questions when nothing is pushed and the publisher does not say how long to wait.

@@ -21,6 +21,7 @@ mod frames;
 mod generation;
 mod load;
 mod rebuild;
+mod since;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -3,6 +3,7 @@
 mod attacks;
 mod damage;
 mod front;
+mod index;
 mod resume;
 
 use std::fs;
