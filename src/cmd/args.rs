@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{
-    add, backup, check, config_cmd, diff, export, follow, import, keys, list, log, publish, pull, restore, serve, shell, status, verify,
+    add, backup, check, config_cmd, diff, export, follow, import, keys, list, log, lookup, publish, pull, restore, serve, shell, status,
+    verify,
 };
 
 /// The whole command line.
@@ -38,6 +39,7 @@ Examples:
   bwld serve                                     publish, with everything at its default
   bwld follow http://127.0.0.1:7080 --trust sha256:... --list canary
   bwld add canary new.example --publish          change a list; followers have it within a moment
+  bwld lookup --explain www.example.com          which lists say what about a name, and why
   bwld import hosts.txt --list malware --dry-run see what a file would change
 
 Exit codes:
@@ -61,6 +63,8 @@ pub enum Command {
     Pull(pull::Args),
     /// Say how a follower's lists stand: serial, age, fresh or stale
     Status(status::Args),
+    /// Ask the lists about names, URLs and addresses
+    Lookup(lookup::Args),
     /// Create, show, describe or remove lists
     #[command(subcommand)]
     List(list::Command),

@@ -21,6 +21,12 @@ pub enum Exit {
     Verification = 3,
     /// Genuine, but past its time.
     Stale = 4,
+    /// `lookup --exit-code`: a rule blocks.
+    Block = 10,
+    /// `lookup --exit-code`: a list is missing or damaged, nobody knows.
+    NoData = 11,
+    /// `lookup --exit-code`: no question.
+    Invalid = 12,
 }
 
 /// The table of exit codes as `--help` and the manual page print it.
@@ -44,6 +50,14 @@ pub enum Ended {
     /// Exit code 4.
     #[error("{0}")]
     Stale(String),
+    /// The exit code is the answer; nothing has failed and nothing is said.
+    #[error("exit code {}", *.0 as u8)]
+    Verdict(Exit),
+}
+
+/// Whether an "error" is an answer in the form of an exit code.
+pub fn is_verdict(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Ended::Verdict(_)))
 }
 
 /// The exit code of an error, by the types in its chain.
@@ -54,6 +68,7 @@ pub fn code_of(error: &anyhow::Error) -> Exit {
                 Ended::Usage(_) => Exit::Usage,
                 Ended::Verification(_) => Exit::Verification,
                 Ended::Stale(_) => Exit::Stale,
+                Ended::Verdict(exit) => *exit,
             };
         }
         if cause.is::<ConfigError>() {

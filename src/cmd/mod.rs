@@ -22,6 +22,7 @@ mod keyset;
 mod list;
 mod log;
 mod logging;
+mod lookup;
 mod out;
 mod publish;
 mod pull;
@@ -46,6 +47,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => Exit::Ok.into(),
+        // An answer, not a failure.
+        Err(error) if exit::is_verdict(&error) => exit::code_of(&error).into(),
         Err(error) => {
             eprintln!("{}{}", if out::colour_err() { "\u{1b}[31merror:\u{1b}[0m " } else { "error: " }, chain(&error));
             exit::code_of(&error).into()
@@ -60,6 +63,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Follow(args) => follow::run(args, config),
         Command::Pull(args) => pull::run(args, config),
         Command::Status(args) => status::run(args, config),
+        Command::Lookup(args) => lookup::run(&args, config),
         Command::Verify(command) => verify::run(&command),
         Command::Restore(args) => restore::run(args, config),
         Command::Config(command) => config_cmd::run(&command, config),

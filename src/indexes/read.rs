@@ -175,7 +175,8 @@ impl IndexFolder {
                 *seen = Seen { stamp: Some(read.stamp), octets: read.octets, files: read.files, problem: None, state: seen.state.take() };
                 (!same).then_some(Changed { state, layers, before })
             }
-            Err((error, stated)) => {
+            Err(unread) => {
+                let Unread { error, stated } = *unread;
                 seen.stamp = None;
                 seen.problem = Some(error);
                 if !first {
@@ -232,6 +233,12 @@ impl PartialEq for Stamp {
     }
 }
 
+/// Why a list could not be read, and what `current.json` said, if that could be.
+pub(super) struct Unread {
+    pub error: IndexesError,
+    stated: Option<Current>,
+}
+
 /// A list as it was read.
 pub(super) struct ReadList {
     stamp: Stamp,
@@ -240,25 +247,21 @@ pub(super) struct ReadList {
     pub files: Vec<(FileRef, Arc<Index>)>,
 }
 
-/// Reads `current.json` and opens the files it names, those of `kept` excepted. With an error comes what `current.json` said, if it
-/// could be read.
-pub(super) fn read_list(
-    folder: &Path,
-    id: &ListId,
-    kept: &[(FileRef, Arc<Index>)],
-) -> Result<ReadList, (IndexesError, Option<Box<Current>>)> {
+/// Reads `current.json` and opens the files it names, those of `kept` excepted.
+pub(super) fn read_list(folder: &Path, id: &ListId, kept: &[(FileRef, Arc<Index>)]) -> Result<ReadList, Box<Unread>> {
     let path = path_in(folder);
+    let unread = |error, stated| Box::new(Unread { error, stated });
     let mut before: Option<Vec<u8>> = None;
     for _ in 0..TRIES {
-        let (stamp, octets) = read_current(&path).map_err(|error| (error, None))?;
-        let current = Current::parse(&octets, id, &path).map_err(|error| (error, None))?;
+        let (stamp, octets) = read_current(&path).map_err(|error| unread(error, None))?;
+        let current = Current::parse(&octets, id, &path).map_err(|error| unread(error, None))?;
         match open_files(folder, &current, kept) {
             Ok(files) => return Ok(ReadList { stamp, octets, current, files }),
-            Err(error) if before.as_ref() == Some(&octets) => return Err((told(error), Some(Box::new(current)))),
+            Err(error) if before.as_ref() == Some(&octets) => return Err(unread(told(error), Some(current))),
             Err(_) => before = Some(octets),
         }
     }
-    Err((IndexesError::Restless(path), None))
+    Err(unread(IndexesError::Restless(path), None))
 }
 
 /// A missing file is told as what it is: an index that must be built again.

@@ -150,7 +150,7 @@ impl ListFiles {
     /// # Errors
     /// [`IndexesError`] if it cannot be used: build the list anew.
     pub fn reopen(&mut self) -> Result<Option<(ListState, Layers)>, IndexesError> {
-        let read = read_list(&self.folder, &self.id, &[]).map_err(|(error, _)| error)?;
+        let read = read_list(&self.folder, &self.id, &[]).map_err(|unread| unread.error)?;
         let state = read.current.state();
         self.written = read.files;
         self.said = Some(read.current);

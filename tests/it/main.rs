@@ -18,6 +18,7 @@ mod http_limits;
 mod kill;
 mod layers;
 mod lists;
+mod lookup;
 mod matcher;
 mod protocol;
 mod publisher;

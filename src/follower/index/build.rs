@@ -45,7 +45,7 @@ pub(super) fn work(shared: &Arc<Shared>, list: usize, indexer: &Indexer, held: &
                 }
             },
             Work::Folded { fold, .. } if fold != held.fold => false,
-            Work::Folded { built: Ok(index), .. } => finish_fold(held, index),
+            Work::Folded { built: Ok(index), .. } => finish_fold(held, *index),
             Work::Folded { built: Err(error), .. } => {
                 tracing::warn!(list = %shared.lists[list].choice.id, "the index could not be folded and is built anew: {error}");
                 true
@@ -100,8 +100,8 @@ pub(super) fn catch_up(state: &ListState, layers: &Layers) -> Result<Option<Laye
     let about = layers.about();
     let Some(deltas) = state.deltas_since(about.serial, about.root).map_err(|error| error.to_string())? else { return Ok(None) };
     let mut layers = layers.clone();
-    for (head, zstd) in deltas {
-        match lay(&layers, &head, &zstd)? {
+    for delta in deltas {
+        match lay(&layers, &delta.head, &delta.zstd)? {
             Laid::Newer(newer) => layers = newer,
             Laid::Known => {}
             Laid::Unfit => return Ok(None),

@@ -82,7 +82,7 @@ enum Work {
     /// Only what is said beside the rules may have changed: when the head expires.
     Facts,
     /// A fold has ended.
-    Folded { fold: u64, built: Result<Index, String> },
+    Folded { fold: u64, built: Result<Box<Index>, String> },
 }
 
 /// What there is of an index.
@@ -355,7 +355,7 @@ fn fold_beside(shared: &Arc<Shared>, list: usize, number: u64, fold: crate::matc
     let turn = Turn::begin(indexer, None);
     let shared = shared.clone();
     drop(tokio::task::spawn_blocking(move || {
-        let built = fold.run().map_err(|error| error.to_string());
+        let built = fold.run().map(Box::new).map_err(|error| error.to_string());
         drop(fold);
         put(&shared, list, Work::Folded { fold: number, built }, false);
         drop(shared);

@@ -122,12 +122,13 @@ async fn damaged_and_foreign_indexes_are_built_again() {
     let front = Front::start(&world).await;
     let home = Home::new(&world, &[front.address], &["adult"]);
     assert!(home.pull().await.good());
-    let damages: [(&str, &dyn Fn(&mut Vec<u8>)); 5] = [
-        ("header", &|octets| octets[100] ^= 1),
-        ("names", &|octets| octets[20_000] ^= 1),
-        ("end", &|octets| *octets.last_mut().unwrap() ^= 1),
-        ("cut", &|octets| octets.truncate(5_000)),
-        ("empty", &Vec::clear),
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 5] = [
+        ("header", |octets| octets[100] ^= 1),
+        ("names", |octets| octets[20_000] ^= 1),
+        ("end", |octets| *octets.last_mut().unwrap() ^= 1),
+        ("cut", |octets| octets.truncate(5_000)),
+        ("empty", Vec::clear),
     ];
     for (what, damage) in damages {
         let file = files(&home, "adult").remove(0);
