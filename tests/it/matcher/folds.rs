@@ -181,3 +181,43 @@ fn an_index_of_any_size_can_be_read_whole() {
         }
     }
 }
+
+/// Each kind against the next, in a base and an overlay either way about, and in two lists: what is more specific does not
+/// depend on where it stands.
+#[test]
+fn the_more_specific_rule_wins_wherever_it_stands() {
+    let question = "http://www.a.example/p/q";
+    let rules = [
+        "url:www.a.example/p/q",
+        "prefix:www.a.example/p/q",
+        "prefix:www.a.example/p",
+        "prefix:www.a.example/",
+        "domain:www.a.example",
+        "subtree:www.a.example",
+        "subtree:a.example",
+    ];
+    let addresses = ["url:10.0.0.1/p", "prefix:10.0.0.1/p", "cidr:10.0.0.1/32", "cidr:10.0.0.0/31", "cidr:10.0.0.0/8"];
+    for (rules, question) in [(&rules[..], question), (&addresses[..], "10.0.0.1/p")] {
+        for (n, more) in rules.iter().enumerate() {
+            for less in &rules[n + 1..] {
+                // Of two, the one that is not taken away is left, though their texts may be the same.
+                for (gone, left) in [(more, less), (less, more)] {
+                    let both = Layers::new(build([*more, *less]).into());
+                    let layers = both.apply(about(2), &changes(&[(gone, false)])).expect("it applies");
+                    assert_eq!(answer(&layers, question).as_deref(), Some(*left), "without {gone}");
+                }
+                for (below, above) in [(more, less), (less, more)] {
+                    let layers = Layers::new(build([*below]).into()).apply(about(2), &changes(&[(above, true)])).expect("it applies");
+                    assert_eq!(answer(&layers, question).as_deref(), Some(*more), "{above} over {below}");
+                    let one = about_of("one", Colour::Black, 1);
+                    let two = about_of("two", Colour::Black, 1);
+                    let of =
+                        |about: &bwld::matcher::About, line: &str| Layers::new(build_as(about.clone(), super::made::SEED, [line]).into());
+                    let lists = Lists::new().with_list(state(&one), Some(of(&one, below))).expect("lists");
+                    let lists = lists.with_list(state(&two), Some(of(&two, above))).expect("lists");
+                    assert_eq!(decided(&lists, question).as_deref(), Some(*more), "{below} and {above}");
+                }
+            }
+        }
+    }
+}
