@@ -62,3 +62,21 @@ fn ranges_and_names_around_each_other() {
         }
     }
 }
+
+/// The number before each name takes one octet more from the 256th set of attributes, or host of URL rules, on.
+#[test]
+fn numbers_before_names_are_wide_enough() {
+    for sets in 253..=258 {
+        let attributes = (0..sets).map(|n| format!("domain:n{n}.example\tcat=c{n}"));
+        let hosts = (0..sets).map(|n| format!("prefix:n{n}.example/p\tcat=c0"));
+        for lines in [attributes.clone().collect::<Vec<_>>(), hosts.clone().collect(), attributes.chain(hosts).collect()] {
+            let model = Model::of(lines.iter().map(String::as_str));
+            let index = build(lines.iter().map(String::as_str));
+            index.verify().expect("as a builder makes it");
+            let lists = alone(index);
+            for question in (0..sets).flat_map(|n| [format!("n{n}.example"), format!("n{n}.example/p")]) {
+                assert_eq!(decided(&lists, &question), expected(&model, &question), "{question} of {sets}");
+            }
+        }
+    }
+}

@@ -303,3 +303,74 @@ fn what_is_no_question_says_why() {
     let url = format!("a.example/{}", "x".repeat(MAX_QUESTION - 10));
     assert_eq!(Question::parse(&url).map(|question| question.to_string()), Ok(url.clone()));
 }
+
+/// Where the fast way must give up, or must not.
+#[test]
+fn edges_of_the_fast_way() {
+    for rest in [
+        "/",
+        "/?",
+        "/??",
+        "/?x",
+        "/x?",
+        "/x?y?",
+        "/x?y??",
+        "/.",
+        "/..",
+        "/.x",
+        "/x/.",
+        "/x/..",
+        "/x./",
+        "/x../y",
+        "/x?/.",
+        "/x?./..",
+        "//",
+        "//.",
+        "/:/",
+        "/@",
+        "/a://b.example/",
+        "/%41",
+        "/x'y",
+        "/x;y=1",
+        "/#",
+        "/x#",
+        "/x\\y",
+        "/ü",
+        ":0/",
+        ":00/",
+        ":080/",
+        ":80/",
+        ":443/x",
+        ":0443/",
+        ":65535/",
+        ":65536/",
+        ":99999/",
+        ":100000/",
+        ":/",
+        ":+1/",
+        ":-1/",
+        ": 1/",
+        ":1x/",
+        "?x",
+        "#x",
+        "",
+        ":8080",
+        ":8080?x/y",
+    ] {
+        for host in [
+            "a.example",
+            "A.Example",
+            "a.example.",
+            "192.0.2.1",
+            "192.0.2.01",
+            "192.0.2.256",
+            "xn--bcher-kva.example",
+            "localhost",
+            "[2001:db8::1]",
+        ] {
+            for scheme in ["", "http://", "https://", "HTTP://", "http://u:p@", "https://https://"] {
+                same_as_a_rule(&format!("{scheme}{host}{rest}"));
+            }
+        }
+    }
+}
