@@ -48,7 +48,7 @@ pub(crate) fn push_host(text: &str, out: &mut String) -> Result<(), TargetError>
     match check_ascii(&out[start..]) {
         Shape::Canonical => return Ok(()),
         Shape::NeedsIdna => {}
-        Shape::Single | Shape::Wrong => {
+        Shape::Wrong => {
             out.truncate(start);
             return Err(explain(text));
         }
@@ -68,9 +68,7 @@ pub(crate) fn push_host(text: &str, out: &mut String) -> Result<(), TargetError>
         None => &mapped,
     };
     match check_ascii(mapped) {
-        Shape::Single | Shape::Wrong => Err(explain(mapped)),
-        // Both checks of the labels have been made by the mapping; a single A-label is no target.
-        Shape::NeedsIdna if !mapped.contains('.') => Err(explain(mapped)),
+        Shape::Wrong => Err(explain(mapped)),
         Shape::Canonical | Shape::NeedsIdna => {
             if mapped.split('.').any(hides_a_label) {
                 return Err(TargetError::Idna(quoted(text)));
@@ -88,26 +86,19 @@ fn hides_a_label(label: &str) -> bool {
 }
 
 /// What a name in lower case is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Shape {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
     /// ASCII in canonical form, without A-labels.
     Canonical,
     /// Well-formed so far; has letters outside ASCII, or A-labels that must be checked.
     NeedsIdna,
-    /// One label that could be a host, yet no target.
-    Single,
     /// Cannot be a host.
     Wrong,
 }
 
+/// One pass over the octets: labels, lengths, characters, the number at the end.
 fn check_ascii(name: &str) -> Shape {
-    scan_host(name.as_bytes(), |_| {})
-}
-
-/// One pass over the octets of a name in lower case: labels, lengths, characters, the number at the end. Tells where
-/// each label starts, for as long as the octets are ASCII. Rules and questions are read by this same pass.
-#[inline]
-pub(crate) fn scan_host(bytes: &[u8], mut label_starts: impl FnMut(usize)) -> Shape {
+    let bytes = name.as_bytes();
     let mut ascii = true;
     let mut idna = false;
     let mut start = 0;
@@ -127,7 +118,6 @@ pub(crate) fn scan_host(bytes: &[u8], mut label_starts: impl FnMut(usize)) -> Sh
             return Shape::Wrong;
         }
         idna |= label.starts_with(b"xn--");
-        label_starts(start);
         labels += 1;
         if at < bytes.len() {
             start = at + 1;
@@ -136,14 +126,10 @@ pub(crate) fn scan_host(bytes: &[u8], mut label_starts: impl FnMut(usize)) -> Sh
     if !ascii {
         return Shape::NeedsIdna;
     }
-    if bytes.len() > MAX_NAME || is_number(&bytes[start..]) {
+    if labels < 2 || bytes.len() > MAX_NAME || is_number(&bytes[start..]) {
         return Shape::Wrong;
     }
-    match (idna, labels) {
-        (true, _) => Shape::NeedsIdna,
-        (false, 1) => Shape::Single,
-        (false, _) => Shape::Canonical,
-    }
+    if idna { Shape::NeedsIdna } else { Shape::Canonical }
 }
 
 /// The URL Standard's *ends in a number*, for one label in lower case.

@@ -5,13 +5,13 @@
 //! counts are true. What passes answers as its own entries say. It does not compare them with a list; the root digest does.
 
 use super::details::REFERENCE_SIZE;
-use super::hash::hash_name;
+use super::hash::{PADDING, hash_name};
 use super::index::{AT_LENGTHS, AT_TAGS, DOMAIN, GROUP, Hit, Index, SUBTREE};
 use super::layout::{IndexError, LINE, SLOTS, Section};
 use super::policy::parse;
 use super::ranges::{Family, V4, V6};
 use super::urls::{NONE, URL_SIZE};
-use crate::list::domain::{Shape, scan_host};
+use crate::list::domain::push_host;
 use crate::list::{Kind, Rule, canonical_cidr};
 
 fn ensure(holds: bool, wrong: &'static str) -> Result<(), IndexError> {
@@ -70,6 +70,7 @@ impl Index {
 
     fn check_names(&self, tally: &mut Tally<'_>) -> Result<(), IndexError> {
         let (mut next, mut groups) = (0, 0);
+        let (mut padded, mut name_is) = ([0; 256 + PADDING], String::new());
         for at in 0..self.lines() {
             let line: &[u8; LINE] = self.line(at)?;
             ensure(u32::from_le_bytes([line[0], line[1], line[2], line[3]]) as usize == next, "the place of a line's names")?;
@@ -79,13 +80,13 @@ impl Index {
                 let kind = u16::from(line[AT_TAGS + 2 * slot]) & 3;
                 let (number, place, name) = self.name(line, slot)?;
                 next += self.width() + name.len();
-                let (mut found, mut times) = (None, 0);
-                self.probe(hash_name(name, self.seed()), name, 1 << kind, |_, _, at| {
-                    found = Some(at);
-                    times += 1;
-                })?;
-                ensure((found, times) == (Some(place), 1), "a name that is not found once, where it stands")?;
-                let host = matches!(scan_host(name, |_| {}), Shape::Canonical | Shape::NeedsIdna) && name.is_ascii();
+                padded[..name.len()].copy_from_slice(name);
+                let hash = hash_name(&padded, name.len(), self.seed());
+                let found = self.find(hash, name, kind)?.map(|(_, at)| at as usize);
+                // One that comes twice is found where it stands first.
+                ensure(found == Some(place), "a name that is not found where it stands")?;
+                name_is.clear();
+                let host = std::str::from_utf8(name).is_ok_and(|text| push_host(text, &mut name_is).is_ok()) && name_is.as_bytes() == name;
                 ensure(host || kind == GROUP, "a name that is no host")?;
                 match kind {
                     DOMAIN => tally.rule(Kind::Domain, place as u32, number)?,

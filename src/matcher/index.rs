@@ -4,12 +4,11 @@
 //! checksum when it is first read, every number in it checked against bounds whenever it is used, so that a damaged
 //! index is an error and never a crash or a wrong answer. It knows no policy (that is `set`) and no time.
 
-use std::ops::ControlFlow;
-
 use super::buffer::Buffer;
 use super::hash::Seed;
-use super::layout::{About, EXTRA_LINES, Header, IndexError, LINE, SLOTS, Section};
+use super::layout::{About, EXTRA_LINES, Fault, Header, IndexError, LINE, Section};
 use super::pages::{PAGE, Pages};
+use super::prefetch::prefetch;
 use super::question::Question;
 use crate::list::Kind;
 
@@ -26,8 +25,8 @@ pub(crate) const GROUP: u16 = 2;
 
 /// Offsets within a line.
 pub(crate) const AT_OVERFLOW: usize = 4;
-pub(crate) const AT_LENGTHS: usize = 5;
-pub(crate) const AT_TAGS: usize = 24;
+pub(crate) const AT_LENGTHS: usize = 6;
+pub(crate) const AT_TAGS: usize = 26;
 
 /// A rule of an index that a question meets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +59,8 @@ impl Hit {
 pub(crate) struct Place {
     pub(crate) line: usize,
     pub(crate) tag: u16,
-    pub(crate) overflow: u8,
+    /// Which names leave a full line first: 0 to 15, the highest first.
+    pub(crate) class: u32,
 }
 
 impl Place {
@@ -69,7 +69,7 @@ impl Place {
         Place {
             line: (((hash >> 32) * u64::from(home_lines)) >> 32) as usize,
             tag: (hash & 0x3fff) as u16,
-            overflow: 1 << (hash >> 14 & 7),
+            class: (hash >> 14 & 15) as u32,
         }
     }
 }
@@ -144,8 +144,8 @@ impl Index {
         self.header.section(Section::Lines).1
     }
 
-    pub(crate) fn seed(&self) -> Seed {
-        self.header.seed
+    pub(crate) fn seed(&self) -> &Seed {
+        &self.header.seed
     }
 
     /// Length of a section, in octets.
@@ -164,156 +164,190 @@ impl Index {
 
     /// Octets of a section, their pages checked.
     #[inline(always)]
-    pub(crate) fn read(&self, section: Section, at: usize, n: usize) -> Result<&[u8], IndexError> {
+    pub(crate) fn read(&self, section: Section, at: usize, n: usize) -> Result<&[u8], Fault> {
         let (start, length) = self.header.section(section);
         let end = at.checked_add(n).filter(|end| *end <= length);
-        let Some(end) = end else { return Err(outside(section)) };
+        let Some(end) = end else { return Err(Fault::outside(section)) };
         let (sums, sums_length) = self.header.section(Section::Sums);
         let octets = self.buffer.as_ref();
         if let Err(damaged) = self.pages.check(&octets[..sums], &octets[sums..sums + sums_length], start + at, start + end) {
-            return Err(IndexError::Page { page: damaged.0 });
+            return Err(Fault::page(damaged.0));
         }
         Ok(&octets[start + at..start + end])
     }
 
     #[inline(always)]
-    pub(crate) fn read_u32(&self, section: Section, at: usize) -> Result<u32, IndexError> {
+    pub(crate) fn read_u32(&self, section: Section, at: usize) -> Result<u32, Fault> {
         let octets = self.read(section, at, 4)?;
         Ok(u32::from_le_bytes([octets[0], octets[1], octets[2], octets[3]]))
     }
 
     #[inline(always)]
-    pub(crate) fn line(&self, line: usize) -> Result<&[u8; LINE], IndexError> {
-        self.read(Section::Lines, line * LINE, LINE)?.try_into().map_err(|_| outside(Section::Lines))
+    pub(crate) fn line(&self, line: usize) -> Result<&[u8; LINE], Fault> {
+        self.read(Section::Lines, line * LINE, LINE)?.try_into().map_err(|_| Fault::outside(Section::Lines))
     }
 
-    /// Starts reading the line of a hash without waiting for it: the value is of no use, the cache line is.
+    /// Starts reading the line of a hash without waiting for it.
     #[inline(always)]
-    pub(crate) fn touch(&self, hash: u64) -> u8 {
+    pub(crate) fn fetch_line(&self, hash: u64) {
         let start = self.header.section(Section::Lines).0;
-        self.buffer.as_ref().get(start + Place::of(hash, self.header.home_lines).line * LINE).copied().unwrap_or_default()
+        prefetch(self.buffer.as_ref(), start + Place::of(hash, self.header.home_lines).line * LINE);
+    }
+
+    /// Starts reading the names that a hash may be about, once its line is here. What is found here is not believed: the
+    /// look-up checks all of it.
+    #[inline(always)]
+    pub(crate) fn fetch_name(&self, hash: u64) {
+        let octets = self.buffer.as_ref();
+        let place = Place::of(hash, self.header.home_lines);
+        let at = self.header.section(Section::Lines).0 + place.line * LINE;
+        let Some(line) = octets.get(at..at + LINE).and_then(|line| <&[u8; LINE]>::try_from(line).ok()) else { return };
+        if !has_tag(line, place.tag) {
+            return;
+        }
+        let Some(slot) = tags(line).position(|stored| stored >> 2 == place.tag) else { return };
+        prefetch(octets, self.header.section(Section::Names).0 + self.name_at(line, slot));
+    }
+
+    /// Where the number and name of a slot stand among the names.
+    #[inline(always)]
+    fn name_at(&self, line: &[u8; LINE], slot: usize) -> usize {
+        let base = u32::from_le_bytes([line[0], line[1], line[2], line[3]]) as usize;
+        // All lengths are looked at, so that the compiler can add them side by side.
+        let mut before = 0_u16;
+        for (k, length) in line[AT_LENGTHS..AT_TAGS - 1].iter().enumerate() {
+            before += if k < slot { u16::from(*length) } else { 0 };
+        }
+        base + usize::from(before) + slot * self.header.width
     }
 
     /// The number before the name in slot `slot` of a line, the name's place, and the name.
-    pub(crate) fn name(&self, line: &[u8; LINE], slot: usize) -> Result<(u32, usize, &[u8]), IndexError> {
+    #[inline(always)]
+    pub(crate) fn name(&self, line: &[u8; LINE], slot: usize) -> Result<(u32, usize, &[u8]), Fault> {
         let width = self.header.width;
-        let base = u32::from_le_bytes([line[0], line[1], line[2], line[3]]) as usize;
-        let before: usize = line[AT_LENGTHS..AT_LENGTHS + slot].iter().map(|n| usize::from(*n)).sum();
-        let at = base + before + slot * width;
+        let at = self.name_at(line, slot);
         let octets = self.read(Section::Names, at, width + usize::from(line[AT_LENGTHS + slot]))?;
         let (number, name) = octets.split_at(width);
         Ok((little_endian(number), at, name))
     }
 
-    /// Finds the slots of a name whose kinds are among `kinds` (a bit each) and gives kind, number and place of each.
-    #[inline]
-    pub(crate) fn probe(&self, hash: u64, name: &[u8], kinds: u16, mut found: impl FnMut(u16, u32, usize)) -> Result<(), IndexError> {
+    /// Whether a name may be in the table, by its home line alone: most that are not are known by that.
+    #[inline(always)]
+    pub(crate) fn may_hold(&self, hash: u64) -> Result<bool, Fault> {
         let place = Place::of(hash, self.header.home_lines);
+        let line = self.line(place.line)?;
+        Ok(has_tag(line, place.tag) || overflows(line, place.class))
+    }
+
+    /// The number and the place of a name of this kind, if it is in the table.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, name: &[u8], kind: u16) -> Result<Option<(u32, u32)>, Fault> {
+        let place = Place::of(hash, self.header.home_lines);
+        let tag = place.tag << 2 | kind;
         let mut at = place.line;
         loop {
             let line = self.line(at)?;
-            let mut candidates = same_tag(line, place.tag);
+            let mut candidates = same_tag(line, tag);
             while candidates != 0 {
                 let slot = candidates.trailing_zeros() as usize;
                 candidates &= candidates - 1;
-                let kind = u16::from(line[AT_TAGS + 2 * slot]) & 3;
-                if usize::from(line[AT_LENGTHS + slot]) != name.len() || kinds >> kind & 1 == 0 {
-                    continue;
+                if usize::from(line[AT_LENGTHS + slot]) == name.len() {
+                    let (number, at, stored) = self.name(line, slot)?;
+                    if stored == name {
+                        return Ok(Some((number, at as u32)));
+                    }
                 }
-                let (number, at, stored) = self.name(line, slot)?;
-                if stored == name {
-                    found(kind, number, at);
-                }
-            }
-            if line[AT_OVERFLOW] & place.overflow == 0 {
-                return Ok(());
             }
             at += 1;
-            // No name stands farther from its home, so that no question takes longer.
-            if at > place.line + EXTRA_LINES {
-                return Ok(());
+            // No name stands farther from its home than that, so that no question takes longer.
+            if !overflows(line, place.class) || at > place.line + EXTRA_LINES {
+                return Ok(None);
             }
         }
     }
 
-    /// Hashes the names of a question for this index.
-    #[inline]
-    pub(crate) fn hash<'h>(&self, question: &Question<'_>, room: &'h mut [u64]) -> &'h [u64] {
-        let n = question.suffixes().min(room.len());
-        question.hashes(self.header.seed, &mut room[..n]);
-        &room[..n]
-    }
-
-    /// Gives every rule that the question meets, most specific first, until `each` breaks.
-    #[inline]
-    pub(crate) fn hits<B>(
-        &self,
-        question: &Question<'_>,
-        hashes: &[u64],
-        mut each: impl FnMut(Hit) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B>, IndexError> {
-        let Some(&whole) = hashes.first() else { return Ok(ControlFlow::Continue(())) };
-        let name = question.name_octets();
-        // The three kinds of slot of the whole host: domain, subtree, group.
-        let mut slots = [None; 3];
-        let kinds = if question.as_address().is_some() { 1 << GROUP } else { 1 << DOMAIN | 1 << SUBTREE | 1 << GROUP };
-        self.probe(whole, name, kinds, |kind, number, at| slots[usize::from(kind) % 3] = Some((number, at as u32)))?;
-        if let (Some((group, _)), Some(rest)) = (slots[usize::from(GROUP)], question.rest())
-            && let ControlFlow::Break(done) = self.url_hits(group, name.len(), rest.as_bytes(), &mut each)?
-        {
-            return Ok(ControlFlow::Break(done));
-        }
-        for (slot, kind) in [(slots[0], Kind::Domain), (slots[1], Kind::Subtree)] {
-            if let Some((attributes, at)) = slot
-                && let ControlFlow::Break(done) = each(Hit { kind, length: name.len() as u32, attributes, at })
+    /// Gives the domain rule and the subtree rule of a name.
+    #[inline(always)]
+    fn name_hits(&self, hash: u64, name: &[u8], each: &mut impl FnMut(Hit) -> bool) -> Result<bool, Fault> {
+        for (slot, kind) in [(DOMAIN, Kind::Domain), (SUBTREE, Kind::Subtree)] {
+            if let Some((attributes, at)) = self.find(hash, name, slot)?
+                && each(Hit { kind, length: name.len() as u32, attributes, at })
             {
-                return Ok(ControlFlow::Break(done));
+                return Ok(true);
             }
         }
-        if let Some(address) = question.as_address() {
+        Ok(false)
+    }
+
+    /// Gives every rule that the question meets, most specific first, until `each` says that it is enough. Says whether
+    /// it did.
+    #[inline]
+    pub(crate) fn hits(&self, question: &Question<'_>, hashes: &[u64], mut each: impl FnMut(Hit) -> bool) -> Result<bool, Fault> {
+        let Some(&whole) = hashes.first() else { return Ok(false) };
+        let name = question.name_octets();
+        let address = question.as_address();
+        if self.may_hold(whole)? {
+            if let Some(rest) = question.rest()
+                && let Some((group, _)) = self.find(whole, name, GROUP)?
+                && self.url_hits(group, name.len(), rest.as_bytes(), &mut each)?
+            {
+                return Ok(true);
+            }
+            if address.is_none() && self.name_hits(whole, name, &mut each)? {
+                return Ok(true);
+            }
+        }
+        if let Some(address) = address {
             return self.range_hits(address, &mut each);
         }
         for (n, hash) in hashes.iter().enumerate().skip(1) {
-            let mut slot = None;
+            if !self.may_hold(*hash)? {
+                continue;
+            }
             let suffix = question.suffix(n);
-            self.probe(*hash, suffix, 1 << SUBTREE, |_, number, at| slot = Some((number, at as u32)))?;
-            if let Some((attributes, at)) = slot
-                && let ControlFlow::Break(done) = each(Hit { kind: Kind::Subtree, length: suffix.len() as u32, attributes, at })
+            if let Some((attributes, at)) = self.find(*hash, suffix, SUBTREE)?
+                && each(Hit { kind: Kind::Subtree, length: suffix.len() as u32, attributes, at })
             {
-                return Ok(ControlFlow::Break(done));
+                return Ok(true);
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(false)
     }
 }
 
-/// Slots of a line whose tag is this one, a bit each. Empty slots have length 0, which no name has.
+/// Tags of a line, the kind in the two lowest bits of each.
+#[inline(always)]
+fn tags(line: &[u8; LINE]) -> impl Iterator<Item = u16> {
+    line[AT_TAGS..].chunks_exact(2).map(|tag| u16::from_le_bytes([tag[0], tag[1]]))
+}
+
+/// Whether a slot of a line has this tag, whatever its kind: one comparison of all, which the compiler makes of vectors.
+#[inline(always)]
+fn has_tag(line: &[u8; LINE], tag: u16) -> bool {
+    let mut found = false;
+    tags(line).for_each(|stored| found |= stored >> 2 == tag);
+    found
+}
+
+/// Slots of a line whose tag and kind are these, a bit each. Empty slots have length 0, which no name has.
 #[inline(always)]
 fn same_tag(line: &[u8; LINE], tag: u16) -> u32 {
     let mut found = 0;
-    for slot in 0..SLOTS {
-        let stored = u16::from_le_bytes([line[AT_TAGS + 2 * slot], line[AT_TAGS + 2 * slot + 1]]);
-        found |= u32::from(stored >> 2 == tag) << slot;
+    for (slot, stored) in tags(line).enumerate() {
+        found |= u32::from(stored == tag) << slot;
     }
     found
+}
+
+/// Whether names of this class that are at home in the line stand in a later one.
+#[inline(always)]
+fn overflows(line: &[u8; LINE], class: u32) -> bool {
+    u16::from_le_bytes([line[AT_OVERFLOW], line[AT_OVERFLOW + 1]]) >> class & 1 == 1
 }
 
 #[inline(always)]
 pub(crate) fn little_endian(octets: &[u8]) -> u32 {
     octets.iter().rev().fold(0, |number, octet| number << 8 | u32::from(*octet))
-}
-
-#[cold]
-fn outside(section: Section) -> IndexError {
-    IndexError::Contradiction(match section {
-        Section::Lines => "a line beyond the table",
-        Section::Names => "a name beyond its section",
-        Section::Groups | Section::Urls | Section::UrlText => "a URL rule beyond its section",
-        Section::V4 | Section::V6 => "a range beyond its section",
-        Section::Attributes | Section::AttributeText => "an attribute beyond its section",
-        Section::References | Section::ReferenceText => "a reference beyond its section",
-        Section::Sums => "a checksum beyond its section",
-    })
 }
 
 impl std::fmt::Debug for Index {

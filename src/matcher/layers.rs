@@ -8,12 +8,11 @@
 //! overlays of their own.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::build::{BuildError, IndexBuilder};
 use super::index::{Hit, Index, MAX_SUFFIXES, REMOVED};
-use super::layout::{About, IndexError};
+use super::layout::{About, Fault, IndexError};
 use super::question::Question;
 use crate::list::{Change, ChangeSet};
 
@@ -78,7 +77,7 @@ impl Layers {
     /// # Errors
     /// [`LayersError`]; the layers are as they were.
     pub fn apply(&self, about: About, changes: &ChangeSet) -> Result<Layers, LayersError> {
-        let seed = self.layers[0].seed();
+        let seed = *self.layers[0].seed();
         let overlays = self.layers.len() - self.folding.max(1);
         let mut newest = Rules::default();
         if overlays > 0 {
@@ -147,33 +146,39 @@ impl Layers {
         question: &Question<'_>,
         hashes: &[u64],
         counts: impl Fn(usize, u32) -> bool,
-    ) -> Result<Option<(usize, Hit)>, IndexError> {
+    ) -> Result<Option<(usize, Hit)>, Fault> {
         let mut best: Option<(usize, Hit)> = None;
         for (n, layer) in self.layers.iter().enumerate() {
-            let found = layer.hits(question, hashes, |hit| {
-                if n > 0 && best.is_some_and(|(_, better)| better.rank() >= hit.rank()) {
-                    return ControlFlow::Break(Ok(None));
+            let better_than = best.map_or(0, |(_, hit)| hit.rank());
+            let mut fault = None;
+            layer.hits(question, hashes, |hit| {
+                if hit.rank() <= better_than {
+                    return true;
                 }
                 if hit.attributes == REMOVED || !counts(n, hit.attributes) {
-                    return ControlFlow::Continue(());
+                    return false;
                 }
-                match self.replaced(n, question, hashes, &hit) {
-                    Ok(true) => ControlFlow::Continue(()),
-                    Ok(false) => ControlFlow::Break(Ok(Some(hit))),
-                    Err(error) => ControlFlow::Break(Err(error)),
+                match if n == 0 { Ok(false) } else { self.replaced(n, question, hashes, &hit) } {
+                    Ok(true) => false,
+                    Ok(false) => {
+                        best = Some((n, hit));
+                        true
+                    }
+                    Err(found) => {
+                        fault = Some(found);
+                        true
+                    }
                 }
             })?;
-            match found {
-                ControlFlow::Break(Ok(Some(hit))) => best = Some((n, hit)),
-                ControlFlow::Break(Ok(None)) | ControlFlow::Continue(()) => {}
-                ControlFlow::Break(Err(error)) => return Err(error),
+            if let Some(fault) = fault {
+                return Err(fault);
             }
         }
         Ok(best)
     }
 
     /// Whether a layer newer than `n` has the rule of this hit, or takes it away.
-    fn replaced(&self, n: usize, question: &Question<'_>, hashes: &[u64], hit: &Hit) -> Result<bool, IndexError> {
+    fn replaced(&self, n: usize, question: &Question<'_>, hashes: &[u64], hit: &Hit) -> Result<bool, Fault> {
         for layer in &self.layers[..n] {
             if layer.speaks_of(question, hashes, hit)? {
                 return Ok(true);
@@ -183,13 +188,13 @@ impl Layers {
     }
 
     /// Every rule that the question meets, of any layer, most specific first. For explaining.
-    pub(crate) fn all(&self, question: &Question<'_>, hashes: &[u64]) -> Result<Vec<(usize, Hit)>, IndexError> {
+    pub(crate) fn all(&self, question: &Question<'_>, hashes: &[u64]) -> Result<Vec<(usize, Hit)>, Fault> {
         let mut all = Vec::new();
         for (n, layer) in self.layers.iter().enumerate() {
             let mut met = Vec::new();
-            let _ = layer.hits(question, hashes, |hit| {
+            layer.hits(question, hashes, |hit| {
                 met.push(hit);
-                ControlFlow::<()>::Continue(())
+                false
             })?;
             for hit in met {
                 if hit.attributes != REMOVED && !self.replaced(n, question, hashes, &hit)? {
@@ -224,7 +229,8 @@ impl Layers {
     /// The entry of a rule, among those that a question meets.
     pub(crate) fn entry_of(&self, question: &Question<'_>, rule: &str) -> Result<Option<String>, IndexError> {
         let mut room = [0; MAX_SUFFIXES];
-        let hashes = self.layers[0].hash(question, &mut room);
+        let hashes = &mut room[..question.suffixes().min(MAX_SUFFIXES)];
+        question.hashes(self.layers[0].seed(), hashes);
         let mut text = String::new();
         for (n, hit) in self.all(question, hashes)? {
             text.clear();
@@ -248,7 +254,7 @@ impl Fold {
         for overlay in self.0[..self.0.len() - 1].iter().rev() {
             changes.take(overlay)?;
         }
-        let mut builder = IndexBuilder::new(newest.about().clone(), newest.seed());
+        let mut builder = IndexBuilder::new(newest.about().clone(), *newest.seed());
         let mut refused = None;
         base.each_entry(|rule, line| {
             if let Some(line) = line

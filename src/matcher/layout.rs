@@ -3,6 +3,8 @@
 //! Guarantees: a header that was read is whole (its checksum held), of this version, and names sections that lie within
 //! the file, in order and apart. Numbers are little-endian.
 
+use std::num::NonZeroU32;
+
 use crate::list::{Colour, Digest, Kind, ListId, Origin, Serial};
 
 use super::hash::Seed;
@@ -112,6 +114,65 @@ pub enum IndexError {
     /// Whole by its checksums, yet contradicting itself: written by another program or a faulty one.
     #[error("the index contradicts itself ({0}); build it again from the list")]
     Contradiction(&'static str),
+}
+
+/// What a look-up finds wrong, in four octets, so that an answer goes through registers; an [`IndexError`] for everybody else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Fault(NonZeroU32);
+
+/// Set in a [`Fault`] that is no page: the rest is a place in [`CONTRADICTIONS`].
+const CONTRADICTION: u32 = 1 << 31;
+/// By [`Section`]; then what has no section.
+const CONTRADICTIONS: [&str; Section::COUNT + 2] = [
+    "a line beyond the table",
+    "a name beyond its section",
+    "a host of URL rules beyond its section",
+    "a URL rule beyond its section",
+    "the text of a URL rule beyond its section",
+    "an IPv4 range beyond its section",
+    "an IPv6 range beyond its section",
+    "attributes beyond their section",
+    "the text of attributes beyond its section",
+    "a reference beyond its section",
+    "the text of a reference beyond its section",
+    "a checksum beyond its section",
+    "a URL rule around which lies a later one",
+    "a range around which lies a later one",
+];
+
+impl Fault {
+    pub(crate) const URL_AROUND: Fault = Fault::contradiction(Section::COUNT);
+    pub(crate) const RANGE_AROUND: Fault = Fault::contradiction(Section::COUNT + 1);
+
+    const fn contradiction(at: usize) -> Fault {
+        match NonZeroU32::new(CONTRADICTION | at as u32) {
+            Some(number) => Fault(number),
+            None => unreachable!(),
+        }
+    }
+
+    /// Something lies outside its section.
+    #[cold]
+    pub(crate) const fn outside(section: Section) -> Fault {
+        Fault::contradiction(section as usize)
+    }
+
+    /// A page's checksum does not hold.
+    #[cold]
+    pub(crate) fn page(page: usize) -> Fault {
+        // 2^31 pages are 8 TiB, far beyond what the sections can hold.
+        Fault(NonZeroU32::MIN.saturating_add((page as u32).min(CONTRADICTION - 2)))
+    }
+}
+
+impl From<Fault> for IndexError {
+    fn from(fault: Fault) -> IndexError {
+        let number = fault.0.get();
+        match number.checked_sub(CONTRADICTION) {
+            Some(at) => IndexError::Contradiction(CONTRADICTIONS.get(at as usize).copied().unwrap_or_default()),
+            None => IndexError::Page { page: number as usize - 1 },
+        }
+    }
 }
 
 const HEADER: IndexError = IndexError::Header("a number out of range");

@@ -58,6 +58,7 @@ mod layers;
 mod layout;
 mod pages;
 mod policy;
+mod prefetch;
 mod question;
 mod ranges;
 mod set;

@@ -3,10 +3,9 @@
 //! As with URLs: every range that holds an address is the last one that begins not after it, or around that one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::ControlFlow;
 
 use super::index::{Hit, Index};
-use super::layout::{IndexError, Section};
+use super::layout::{Fault, Section};
 use super::urls::NONE;
 use crate::list::Kind;
 
@@ -83,7 +82,7 @@ fn network(address: u128, bits: u8, length: u32) -> u128 {
 
 impl Index {
     /// Whether there is the range of this length that holds the address.
-    pub(crate) fn has_range(&self, address: IpAddr, length: u32) -> Result<bool, IndexError> {
+    pub(crate) fn has_range(&self, address: IpAddr, length: u32) -> Result<bool, Fault> {
         let (family, asked) = family_of(address);
         let key = (network(asked, family.bits, length), length);
         let (mut low, mut high) = (0, self.ranges(family));
@@ -99,7 +98,7 @@ impl Index {
         Ok(false)
     }
 
-    pub(crate) fn range(&self, family: Family, n: u32) -> Result<Range, IndexError> {
+    pub(crate) fn range(&self, family: Family, n: u32) -> Result<Range, Fault> {
         let octets = self.read(family.section, n as usize * family.size, family.size)?;
         let (address, rest) = octets.split_at(usize::from(family.bits) / 8);
         let address = address.iter().fold(0, |number, octet| number << 8 | u128::from(*octet));
@@ -112,11 +111,7 @@ impl Index {
     }
 
     /// Gives the ranges that hold an address, narrowest first.
-    pub(crate) fn range_hits<B>(
-        &self,
-        address: IpAddr,
-        each: &mut impl FnMut(Hit) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B>, IndexError> {
+    pub(crate) fn range_hits(&self, address: IpAddr, each: &mut impl FnMut(Hit) -> bool) -> Result<bool, Fault> {
         let (family, asked) = family_of(address);
         let (mut low, mut high) = (0, self.ranges(family));
         while low < high {
@@ -128,16 +123,16 @@ impl Index {
             let range = self.range(family, next)?;
             if range.holds(asked, family.bits) {
                 let hit = Hit { kind: Kind::Cidr, length: u32::from(range.length), attributes: range.attributes, at: next | family.mark };
-                if let ControlFlow::Break(done) = each(hit) {
-                    return Ok(ControlFlow::Break(done));
+                if each(hit) {
+                    return Ok(true);
                 }
             }
             match range.around {
                 NONE => next = NONE,
                 around if around < next => next = around,
-                _ => return Err(IndexError::Contradiction("a range around which lies a later one")),
+                _ => return Err(Fault::RANGE_AROUND),
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(false)
     }
 }

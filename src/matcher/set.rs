@@ -157,33 +157,77 @@ impl Lists {
     /// Looks a question up. `now` only decides what is stale.
     pub fn look_up(&self, question: &Question<'_>, now: Timestamp) -> Verdict<'_> {
         if question.suffixes() <= USUAL {
-            self.decide(question, now, &mut [0; USUAL])
+            self.decide(question, now, None, &mut [0; USUAL])
         } else {
-            self.decide(question, now, &mut [0; MAX_SUFFIXES])
+            self.decide(question, now, None, &mut [0; MAX_SUFFIXES])
         }
     }
 
     /// Looks many up, [`BATCH`] at a time, so that their reads from memory overlap; gives each verdict with its number.
     pub fn look_up_batch<'v>(&'v self, questions: &[Question<'_>], now: Timestamp, mut each: impl FnMut(usize, Verdict<'v>)) {
-        let mut start = 0;
-        for some in questions.chunks(BATCH) {
-            let mut touched = 0;
-            for held in &self.held {
-                for base in held.layers.iter().filter_map(|layers| layers.layers().last()) {
-                    touched ^= touch(base, some);
+        let seed = self.bases().next().map(Index::seed);
+        // Where every list is one base under one seed, a name that no line may hold is unlisted, and nothing more is asked.
+        let plain = |held: &Held| {
+            held.layers.as_ref().is_some_and(|l| l.layers().len() == 1 && seed.is_some_and(|s| same(s, l.layers()[0].seed())))
+        };
+        let plain = !self.held.is_empty() && self.held.iter().all(plain);
+        let unlisted = Verdict::Unlisted { stale: self.held.iter().any(|held| held.is_stale(now)) };
+        let mut rooms = [[0; USUAL]; BATCH];
+        let mut clear = [false; BATCH];
+        for (n, some) in questions.chunks(BATCH).enumerate() {
+            // Three passes over the batch: hash and start reading the lines; start reading the names; decide.
+            if let Some(seed) = seed {
+                for (question, room) in some.iter().zip(&mut rooms) {
+                    question.hashes(seed, room);
+                    self.fetch_lines(seed, &room[..question.suffixes().min(USUAL)]);
+                }
+                for ((question, room), clear) in some.iter().zip(&rooms).zip(&mut clear) {
+                    let hashes = &room[..question.suffixes().min(USUAL)];
+                    let may_be_listed = self.fetch_names(seed, hashes);
+                    *clear = plain && !may_be_listed && question.as_address().is_none() && question.suffixes() <= USUAL;
                 }
             }
-            // The value is of no use: that it was read is.
-            std::hint::black_box(touched);
-            for (n, question) in some.iter().enumerate() {
-                each(start + n, self.look_up(question, now));
+            for (k, (question, room)) in some.iter().zip(&mut rooms).enumerate() {
+                let verdict = match question.suffixes() {
+                    _ if clear[k] => unlisted,
+                    0..=USUAL => self.decide(question, now, seed, room),
+                    _ => self.look_up(question, now),
+                };
+                each(n * BATCH + k, verdict);
             }
-            start += some.len();
         }
     }
 
-    fn decide(&self, question: &Question<'_>, now: Timestamp, room: &mut [u64]) -> Verdict<'_> {
-        let mut hashed: Option<Seed> = None;
+    /// The base of each list that is here.
+    fn bases(&self) -> impl Iterator<Item = &Index> {
+        self.held.iter().filter_map(|held| held.layers.as_ref()?.layers().last()).map(Arc::as_ref)
+    }
+
+    /// Starts reading the lines of every list's base that a question needs, so that it waits for them once.
+    #[inline]
+    fn fetch_lines(&self, seed: &Seed, hashes: &[u64]) {
+        for base in self.bases().filter(|base| same(base.seed(), seed)) {
+            hashes.iter().for_each(|hash| base.fetch_line(*hash));
+        }
+    }
+
+    /// Starts reading the names that a question may be about, whose lines are here by now. Says whether there are any, or
+    /// a line could not be read.
+    #[inline]
+    fn fetch_names(&self, seed: &Seed, hashes: &[u64]) -> bool {
+        let mut any = false;
+        for base in self.bases().filter(|base| same(base.seed(), seed)) {
+            for hash in hashes.iter().filter(|hash| !matches!(base.may_hold(**hash), Ok(false))) {
+                base.fetch_name(*hash);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// `hashed` is the seed with which the hashes in `room` have been made already.
+    #[inline]
+    fn decide<'v>(&'v self, question: &Question<'_>, now: Timestamp, mut hashed: Option<&'v Seed>, room: &mut [u64]) -> Verdict<'v> {
         let n = question.suffixes().min(room.len());
         let (mut black, mut white, mut local_black, mut local_white) = (Best::default(), Best::default(), Best::default(), Best::default());
         let mut missing = None;
@@ -194,9 +238,10 @@ impl Lists {
                 continue;
             };
             let seed = layers.layers()[0].seed();
-            if hashed != Some(seed) {
+            if !hashed.is_some_and(|before| same(before, seed)) {
                 question.hashes(seed, &mut room[..n]);
                 hashed = Some(seed);
+                self.fetch_lines(seed, &room[..n]);
             }
             stale |= held.is_stale(now);
             match layers.best(question, &room[..n], |layer, set| held.sieves[layer].counts(set)) {
@@ -230,6 +275,12 @@ impl Lists {
     }
 }
 
+/// Whether two seeds are one: mostly they are in one place, and need not be read.
+#[inline(always)]
+fn same(a: &Seed, b: &Seed) -> bool {
+    std::ptr::eq(a, b) || a == b
+}
+
 /// Whether white decides, or black, or neither has a rule.
 fn white_wins(precedence: Precedence, white: &Best<'_>, black: &Best<'_>) -> Option<bool> {
     match (white.found, black.found) {
@@ -242,18 +293,6 @@ fn white_wins(precedence: Precedence, white: &Best<'_>, black: &Best<'_>) -> Opt
             Precedence::MoreSpecific => white.rank() >= black.rank(),
         }),
     }
-}
-
-/// Starts the reads of the lines that questions need of an index.
-fn touch(index: &Index, questions: &[Question<'_>]) -> u8 {
-    let mut touched = 0;
-    let mut room = [0; USUAL];
-    for question in questions.iter().filter(|question| question.suffixes() <= USUAL) {
-        for hash in index.hash(question, &mut room) {
-            touched ^= index.touch(*hash);
-        }
-    }
-    touched
 }
 
 impl Held {

@@ -4,10 +4,9 @@
 //! its continuation begin with the prefix too. So one binary search and a walk outwards find all, longest first.
 
 use std::cmp::Ordering;
-use std::ops::ControlFlow;
 
 use super::index::{Hit, Index};
-use super::layout::{IndexError, Section};
+use super::layout::{Fault, Section};
 use crate::list::Kind;
 
 /// A group: first rule, place and length of the host's name.
@@ -48,24 +47,24 @@ pub(crate) fn at_boundary(prefix: &[u8], url: &[u8]) -> bool {
 
 impl Index {
     /// First and last (excluded) rule of a group.
-    pub(crate) fn group(&self, group: u32) -> Result<(u32, u32), IndexError> {
+    pub(crate) fn group(&self, group: u32) -> Result<(u32, u32), Fault> {
         let at = group as usize * GROUP_SIZE;
         Ok((self.read_u32(Section::Groups, at)?, self.read_u32(Section::Groups, at + GROUP_SIZE)?))
     }
 
     /// The host of a group.
-    pub(crate) fn group_host(&self, group: u32) -> Result<&[u8], IndexError> {
+    pub(crate) fn group_host(&self, group: u32) -> Result<&[u8], Fault> {
         let (place, length) = self.group_place(group)?;
         self.read(Section::Names, place, length)
     }
 
     /// Place and length of the name of a group's host.
-    pub(crate) fn group_place(&self, group: u32) -> Result<(usize, usize), IndexError> {
+    pub(crate) fn group_place(&self, group: u32) -> Result<(usize, usize), Fault> {
         let at = group as usize * GROUP_SIZE;
         Ok((self.read_u32(Section::Groups, at + 4)? as usize, self.read_u32(Section::Groups, at + 8)? as usize))
     }
 
-    pub(crate) fn url_rule(&self, n: u32) -> Result<UrlRule, IndexError> {
+    pub(crate) fn url_rule(&self, n: u32) -> Result<UrlRule, Fault> {
         let octets = self.read(Section::Urls, n as usize * URL_SIZE, URL_SIZE)?;
         let number = |at: usize| u32::from_le_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]]);
         Ok(UrlRule {
@@ -77,12 +76,12 @@ impl Index {
         })
     }
 
-    pub(crate) fn url_text(&self, rule: &UrlRule) -> Result<&[u8], IndexError> {
+    pub(crate) fn url_text(&self, rule: &UrlRule) -> Result<&[u8], Fault> {
         self.read(Section::UrlText, rule.text as usize, usize::from(rule.length))
     }
 
     /// Whether a group has exactly this rule; its text begins behind the host.
-    pub(crate) fn has_url_rule(&self, group: u32, text: &[u8], kind: Kind) -> Result<bool, IndexError> {
+    pub(crate) fn has_url_rule(&self, group: u32, text: &[u8], kind: Kind) -> Result<bool, Fault> {
         let (mut low, mut high) = self.group(group)?;
         while low < high {
             let middle = low + (high - low) / 2;
@@ -97,13 +96,7 @@ impl Index {
     }
 
     /// Gives the rules of a group that `rest` (what follows the host) meets, longest first.
-    pub(crate) fn url_hits<B>(
-        &self,
-        group: u32,
-        host: usize,
-        rest: &[u8],
-        each: &mut impl FnMut(Hit) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B>, IndexError> {
+    pub(crate) fn url_hits(&self, group: u32, host: usize, rest: &[u8], each: &mut impl FnMut(Hit) -> bool) -> Result<bool, Fault> {
         let (first, last) = self.group(group)?;
         let (mut low, mut high) = (first, last);
         while low < high {
@@ -124,17 +117,17 @@ impl Index {
             };
             if met {
                 let hit = Hit { kind: rule.kind, length: (host + text.len()) as u32, attributes: rule.attributes, at: next };
-                if let ControlFlow::Break(done) = each(hit) {
-                    return Ok(ControlFlow::Break(done));
+                if each(hit) {
+                    return Ok(true);
                 }
             }
             // Strictly outwards, so that the walk ends whatever the octets are.
             match rule.around {
                 NONE => next = NONE,
                 around if around < next && around >= first => next = around,
-                _ => return Err(IndexError::Contradiction("a URL rule around which lies a later one")),
+                _ => return Err(Fault::URL_AROUND),
             }
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(false)
     }
 }

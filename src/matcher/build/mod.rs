@@ -13,16 +13,17 @@ use self::ranges::{encode_ranges, lay_ranges};
 use self::urls::{UrlLayout, encode_groups};
 use super::buffer::Buffer;
 use super::details::{REFERENCE_SIZE, reference_key, without_reference};
-use super::hash::{Seed, hash_name};
+use super::hash::{PADDING, Seed, hash_name};
 use super::index::{AT_LENGTHS, AT_OVERFLOW, AT_TAGS, DOMAIN, GROUP, Index, Place, SUBTREE};
 use super::layout::{About, EXTRA_LINES, Header, LINE, SLOTS, Section};
 use super::pages::{PAGE, page_sum};
+use super::prefetch::prefetch;
 use super::ranges::{Family, Range, V4, V6, V6_PLACE};
 use super::urls::{GROUP_SIZE, NONE, URL_SIZE, UrlRule};
 use crate::list::{Kind, canonical_cidr};
 
-/// Names to a home line: 0.8 of its slots. Fuller lines overflow too often, emptier ones cost memory.
-const NAMES_PER_LINE: f64 = 15.2;
+/// Names to a home line: 0.85 of its slots. Fuller lines overflow too often, emptier ones cost memory.
+const NAMES_PER_LINE: f64 = 16.15;
 
 /// Why an index could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,7 @@ struct Key {
     kind: u8,
 }
 
+#[derive(Clone, Copy)]
 struct Url {
     host: (u32, u8),
     rest: (u32, u16),
@@ -178,9 +180,19 @@ impl IndexBuilder {
     fn add_name(&mut self, name: &str, kind: u16, number: u32, reference: u32) -> Result<(), BuildError> {
         let text = index32(self.pool.len(), "text")?;
         let length = u8::try_from(name.len()).ok().filter(|n| (1..=253).contains(n)).ok_or_else(|| BuildError::Line(name.to_owned()))?;
-        self.pool.extend_from_slice(name.as_bytes());
-        self.names.push(Key { hash: hash_name(name.as_bytes(), self.seed), text, number, reference, length, kind: kind as u8 });
+        let hash = self.push_name(name.as_bytes());
+        self.names.push(Key { hash, text, number, reference, length, kind: kind as u8 });
         Ok(())
+    }
+
+    /// Appends a name of at most 255 octets to the pool and hashes it there.
+    fn push_name(&mut self, name: &[u8]) -> u64 {
+        let start = self.pool.len();
+        self.pool.extend_from_slice(name);
+        self.pool.extend_from_slice(&[0; PADDING]);
+        let hash = hash_name(&self.pool[start..], name.len(), &self.seed);
+        self.pool.truncate(start + name.len());
+        hash
     }
 
     fn add_range(&mut self, target: &str, attributes: u32, reference: u32) -> Result<(), BuildError> {
@@ -211,6 +223,7 @@ impl IndexBuilder {
         let UrlLayout { groups, rules: urls, text: url_text } = self.lay_urls()?;
         let v4 = lay_ranges(&mut self.v4, V4)?;
         let v6 = lay_ranges(&mut self.v6, V6)?;
+        self.sort_names()?;
         let mut home_lines = ((self.names.len() as f64 / NAMES_PER_LINE).ceil() as u32).max(1);
         let most_lines = home_lines.saturating_mul(2);
         let highest = (attributes.len() - 1).max(groups.len());
@@ -237,7 +250,7 @@ impl IndexBuilder {
         let (header, mut buffer, mut table) = loop {
             let (header, total) = lay_out(&self.about, self.seed, width, home_lines, self.rules, lengths(home_lines));
             let mut buffer = Buffer::zeroed(total);
-            match self.fill_table(&header, buffer.heap_mut())? {
+            match self.fill_table(&header, groups.len(), buffer.heap_mut()) {
                 Some(table) => break (header, buffer, table),
                 // Chance does not do that in the life of the sun: somebody knows the seed.
                 None if home_lines > most_lines => return Err(BuildError::Crowded),

@@ -2,7 +2,7 @@
 
 use super::{
     AT_LENGTHS, AT_OVERFLOW, AT_TAGS, BuildError, DOMAIN, EXTRA_LINES, GROUP, Header, IndexBuilder, Key, LINE, NONE, Place, SLOTS, Section,
-    lossy, reference_key,
+    lossy, prefetch, reference_key,
 };
 use crate::list::Kind;
 
@@ -13,40 +13,63 @@ pub(super) struct Table {
     pub(super) references: Vec<((u32, u32), u32)>,
 }
 
+/// Names whose text is fetched before they are written: it lies anywhere in the pool.
+const AHEAD: usize = 32;
+
 impl IndexBuilder {
-    /// Puts the names into their lines; `None` if they do not fit.
-    pub(super) fn fill_table(&self, header: &Header, octets: &mut [u8]) -> Result<Option<Table>, BuildError> {
+    /// Orders the names by hash, which is the order of their home lines too.
+    ///
+    /// # Errors
+    /// [`BuildError::Twice`].
+    pub(super) fn sort_names(&mut self) -> Result<(), BuildError> {
+        let mut names = std::mem::take(&mut self.names);
+        let text = |key: &Key| self.text(key.text, key.length.into());
+        names.sort_unstable_by(|a, b| (a.hash, a.kind).cmp(&(b.hash, b.kind)).then_with(|| text(a).cmp(text(b))));
+        let twice = names.windows(2).find(|pair| {
+            let (a, b) = (&pair[0], &pair[1]);
+            (a.hash, a.kind) == (b.hash, b.kind) && text(a) == text(b)
+        });
+        if let Some([key, _]) = twice {
+            let kind = if u16::from(key.kind) == DOMAIN { Kind::Domain } else { Kind::Subtree };
+            return Err(BuildError::Twice(format!("{}:{}", kind.word(), lossy(text(key)))));
+        }
+        self.names = names;
+        Ok(())
+    }
+
+    /// Puts the sorted names into their lines; `None` if they do not fit.
+    pub(super) fn fill_table(&self, header: &Header, groups: usize, octets: &mut [u8]) -> Option<Table> {
         let home_lines = header.home_lines;
-        let (order, ends) = self.by_home_line(home_lines);
-        let mut table = Table { group_places: vec![(0, 0); self.names.len().min(self.urls.len())], references: Vec::new() };
+        let mut table = Table { group_places: vec![(0, 0); groups], references: Vec::new() };
         let (lines_at, names_at) = (header.section(Section::Lines).0, header.section(Section::Names).0);
-        let mut next_name = 0;
-        let (mut waiting, mut row): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+        let (mut next, mut next_name) = (0, 0);
+        let (mut waiting, mut row): (Vec<Key>, Vec<Key>) = (Vec::new(), Vec::new());
         for line in 0..home_lines as usize + EXTRA_LINES {
+            // What waits goes first, so that it does not travel far; then what is at home, the highest class last.
             row.clear();
             row.append(&mut waiting);
-            if let Some(end) = ends.get(line) {
-                let start = if line == 0 { 0 } else { ends[line - 1] };
-                let own = row.len();
-                row.extend_from_slice(&order[start as usize..*end as usize]);
-                row[own..].sort_unstable_by(|a, b| self.cmp_names(*a, *b));
-                if let Some(twice) = row[own..].windows(2).find(|pair| self.cmp_names(pair[0], pair[1]).is_eq()) {
-                    let key = &self.names[twice[0] as usize];
-                    let kind = if key.kind == DOMAIN as u8 { Kind::Domain } else { Kind::Subtree };
-                    return Err(BuildError::Twice(format!("{}:{}", kind.word(), lossy(self.text(key.text, key.length.into())))));
+            let own = row.len();
+            while let Some(key) = self.names.get(next).filter(|key| Place::of(key.hash, home_lines).line == line) {
+                if let Some(later) = self.names.get(next + AHEAD) {
+                    prefetch(&self.pool, later.text as usize);
                 }
+                row.push(*key);
+                next += 1;
             }
+            row[own..].sort_by_key(|key| Place::of(key.hash, home_lines).class);
             let slots = &mut octets[lines_at + line * LINE..][..LINE];
             slots[..4].copy_from_slice(&(next_name as u32).to_le_bytes());
+            let mut overflow = 0_u16;
             for late in row.iter().skip(SLOTS) {
-                slots[AT_OVERFLOW] |= Place::of(self.names[*late as usize].hash, home_lines).overflow;
+                overflow |= 1 << Place::of(late.hash, home_lines).class;
                 waiting.push(*late);
             }
-            if waiting.first().is_some_and(|first| Place::of(self.names[*first as usize].hash, home_lines).line + EXTRA_LINES <= line) {
-                return Ok(None);
+            // A look-up does not go farther than this.
+            if waiting.iter().any(|late| Place::of(late.hash, home_lines).line + EXTRA_LINES <= line) {
+                return None;
             }
-            for (slot, n) in row.iter().take(SLOTS).enumerate() {
-                let key = &self.names[*n as usize];
+            slots[AT_OVERFLOW..AT_OVERFLOW + 2].copy_from_slice(&overflow.to_le_bytes());
+            for (slot, key) in row.iter().take(SLOTS).enumerate() {
                 let tag = Place::of(key.hash, home_lines).tag << 2 | u16::from(key.kind);
                 let slots = &mut octets[lines_at + line * LINE..][..LINE];
                 slots[AT_LENGTHS + slot] = key.length;
@@ -63,29 +86,6 @@ impl IndexBuilder {
                 }
             }
         }
-        Ok(waiting.is_empty().then_some(table))
-    }
-
-    fn cmp_names(&self, a: u32, b: u32) -> std::cmp::Ordering {
-        let (a, b) = (&self.names[a as usize], &self.names[b as usize]);
-        self.text(a.text, a.length.into()).cmp(self.text(b.text, b.length.into())).then(a.kind.cmp(&b.kind))
-    }
-
-    /// Numbers of the names in the order of their home lines, and where each line's end.
-    fn by_home_line(&self, home_lines: u32) -> (Vec<u32>, Vec<u32>) {
-        let line = |key: &Key| Place::of(key.hash, home_lines).line;
-        let mut ends = vec![0_u32; home_lines as usize];
-        self.names.iter().for_each(|key| ends[line(key)] += 1);
-        let mut sum = 0;
-        for end in &mut ends {
-            (*end, sum) = (sum, sum + *end);
-        }
-        let mut order = vec![0; self.names.len()];
-        for (n, key) in (0..).zip(&self.names) {
-            let next = &mut ends[line(key)];
-            order[*next as usize] = n;
-            *next += 1;
-        }
-        (order, ends)
+        waiting.is_empty().then_some(table)
     }
 }

@@ -1,6 +1,6 @@
 //! The URL rules of an index: sorted by host and text, grouped by host, each with the prefix rule around it.
 
-use super::{BuildError, GROUP, GROUP_SIZE, IndexBuilder, Key, NONE, Url, UrlRule, hash_name, index32, lossy};
+use super::{BuildError, GROUP, GROUP_SIZE, IndexBuilder, Key, NONE, Url, UrlRule, index32, lossy};
 use crate::list::Kind;
 
 /// URL rules as they are written.
@@ -23,7 +23,9 @@ impl IndexBuilder {
             urls.sort_unstable_by(|a, b| host(a).cmp(host(b)).then_with(|| rest(a).cmp(rest(b))).then_with(|| key(a).cmp(&key(b))));
         }
         let (mut groups, mut rules, mut text) = (Vec::new(), Vec::with_capacity(urls.len()), Vec::new());
-        let (mut open, mut hosts): (Vec<u32>, Vec<Key>) = (Vec::new(), Vec::new());
+        let mut open: Vec<u32> = Vec::new();
+        // Place and length of the host, and the group it names.
+        let mut hosts = Vec::new();
         for n in 0..urls.len() {
             let url = &urls[n];
             let host = self.text(url.host.0, url.host.1.into());
@@ -37,8 +39,7 @@ impl IndexBuilder {
             } else {
                 open.clear();
                 groups.push(index32(n, "URL rules")?);
-                let (hash, number) = (hash_name(host, self.seed), groups.len() as u32 - 1);
-                hosts.push(Key { hash, text: url.host.0, number, reference: NONE, length: url.host.1, kind: GROUP as u8 });
+                hosts.push((url.host, groups.len() as u32 - 1));
             }
             let encloses = |around: &u32| {
                 let around = &urls[*around as usize];
@@ -59,7 +60,11 @@ impl IndexBuilder {
                 open.push(index32(n, "URL rules")?);
             }
         }
-        self.names.append(&mut hosts);
+        for ((at, length), number) in hosts {
+            let host = self.text(at, length.into()).to_vec();
+            let (text, hash) = (index32(self.pool.len(), "text")?, self.push_name(&host));
+            self.names.push(Key { hash, text, number, reference: NONE, length, kind: GROUP as u8 });
+        }
         self.urls = urls;
         Ok(UrlLayout { groups, rules, text })
     }

@@ -166,7 +166,7 @@ fn numbers_that_hurt() {
     // Every line says that it overflows.
     let mut wrong = octets.clone();
     let (lines, length) = section(&octets, 0);
-    (lines..lines + length).step_by(64).for_each(|line| wrong[line + 4] = 0xff);
+    (lines..lines + length).step_by(64).for_each(|line| wrong[line + 4..line + 6].fill(0xff));
     seal(&mut wrong);
     ends.put(&wrong, "all lines overflow");
     println!("{ends:?}");
