@@ -1,8 +1,8 @@
 //! Tests of the host table from within: names made to meet, and how many lines a question reads at most.
 
 use super::build::{BuildError, IndexBuilder};
-use super::hash::{Seed, hash_name};
-use super::index::{AT_OVERFLOW, Index, Place};
+use super::hash::{PADDING, Seed, hash_name};
+use super::index::{AT_OVERFLOW, Index, Place, SUBTREE};
 use super::layout::{About, EXTRA_LINES};
 use super::question::Question;
 use crate::list::{Colour, Digest, Serial};
@@ -18,16 +18,25 @@ fn builder(seed: Seed) -> IndexBuilder {
     IndexBuilder::new(about, seed)
 }
 
+fn hash_of(name: &str, seed: &Seed) -> u64 {
+    let mut padded = name.as_bytes().to_vec();
+    padded.extend_from_slice(&[0; PADDING]);
+    hash_name(&padded, name.len(), seed)
+}
+
 /// How many lines are read for a name.
 fn lines_read(index: &Index, name: &str) -> usize {
-    let place = Place::of(hash_name(name.as_bytes(), index.seed()), (index.lines() - EXTRA_LINES) as u32);
-    let overflows = |line: &usize| index.line(*line).expect("a whole index")[AT_OVERFLOW] & place.overflow != 0;
+    let place = Place::of(hash_of(name, index.seed()), (index.lines() - EXTRA_LINES) as u32);
+    let overflows = |line: &usize| {
+        let line = index.line(*line).expect("a whole index");
+        u16::from_le_bytes([line[AT_OVERFLOW], line[AT_OVERFLOW + 1]]) >> place.class & 1 == 1
+    };
     1 + (place.line..place.line + EXTRA_LINES).take_while(overflows).count()
 }
 
 /// Names that somebody who knows the seed made to lie in one line of a table of about this size.
 fn made_to_meet(seed: Seed, lines: u64, how_many: usize) -> Vec<String> {
-    let met = |name: &String| (hash_name(name.as_bytes(), seed) >> 32) * lines >> 32 == lines / 2;
+    let met = |name: &String| ((hash_of(name, &seed) >> 32) * lines) >> 32 == lines / 2;
     (0_u64..).map(|n| format!("n{n}.evil.example")).filter(met).take(how_many).collect()
 }
 
@@ -45,8 +54,8 @@ fn build(seed: Seed, crafted: &[String]) -> Result<Index, BuildError> {
 #[test]
 fn names_made_to_meet_under_one_seed_lie_apart_under_another() {
     let (known, other) = (Seed::new(*b"a seed they know"), Seed::new(*b"and one they don"));
-    let lines = (6_000.0 + 100.0) / 15.2;
-    let crafted = made_to_meet(known, lines as u64 + 1, 100);
+    let lines = (6_000.0 + 100.0) / super::build::NAMES_PER_LINE;
+    let crafted = made_to_meet(known, lines.ceil() as u64, 100);
     let crowded = build(known, &crafted).expect("an index");
     let spread = build(other, &crafted).expect("an index");
     let longest = |index: &Index| crafted.iter().map(|name| lines_read(index, name)).max().unwrap_or_default();
@@ -58,9 +67,8 @@ fn names_made_to_meet_under_one_seed_lie_apart_under_another() {
     for index in [crowded, spread] {
         index.verify().expect("as a builder makes it");
         for name in &crafted {
-            let mut found = 0;
-            index.probe(hash_name(name.as_bytes(), index.seed()), name.as_bytes(), 2, |_, _, _| found += 1).expect("a whole index");
-            assert_eq!(found, 1, "{name}");
+            let found = index.find(hash_of(name, index.seed()), name.as_bytes(), SUBTREE).expect("a whole index");
+            assert!(found.is_some(), "{name}");
         }
     }
 }
@@ -87,10 +95,10 @@ fn no_question_reads_more_lines_than_its_names_have() {
     let mut octets = index.octets().to_vec();
     let home = index.lines();
     let start = super::pages::PAGE;
-    (0..home).for_each(|line| octets[start + line * super::layout::LINE + AT_OVERFLOW] = 0xff);
+    (0..home).for_each(|line| octets[start + line * super::layout::LINE + AT_OVERFLOW..][..2].fill(0xff));
     let header = super::layout::Header::read(index.octets()).expect("a whole index");
     let lying = Index::built(super::buffer::Buffer::from(&octets[..]), header);
     assert_eq!(lines_read(&lying, &deep), 1 + EXTRA_LINES);
-    lying.probe(hash_name(deep.as_bytes(), seed), deep.as_bytes(), 7, |_, _, _| panic!("it is not there")).expect("it ends");
+    assert_eq!(lying.find(hash_of(&deep, &seed), deep.as_bytes(), SUBTREE).expect("it ends"), None);
     assert!(lying.verify().is_err());
 }

@@ -23,7 +23,7 @@ use super::urls::{GROUP_SIZE, NONE, URL_SIZE, UrlRule};
 use crate::list::{Kind, canonical_cidr};
 
 /// Names to a home line: 0.85 of its slots. Fuller lines overflow too often, emptier ones cost memory.
-const NAMES_PER_LINE: f64 = 16.15;
+pub(crate) const NAMES_PER_LINE: f64 = 16.15;
 
 /// Why an index could not be built.
 #[derive(Debug, thiserror::Error)]
