@@ -74,6 +74,11 @@ impl Place {
     }
 }
 
+/// Where the names of a line stand, if those before end at `end`.
+pub(crate) fn names_place(line: usize, stride: u16, end: usize, empty: bool) -> usize {
+    if empty { end } else { end.max(line * usize::from(stride)) }
+}
+
 /// A compiled list, or the changes of one that lie over it.
 pub struct Index {
     buffer: Buffer,
@@ -153,6 +158,11 @@ impl Index {
         self.header.section(section).1
     }
 
+    /// See [`Header::stride`].
+    pub(crate) fn stride(&self) -> u16 {
+        self.header.stride
+    }
+
     /// Octets of the number before each name.
     pub(crate) fn width(&self) -> usize {
         self.header.width
@@ -187,11 +197,15 @@ impl Index {
         self.read(Section::Lines, line * LINE, LINE)?.try_into().map_err(|_| Fault::outside(Section::Lines))
     }
 
-    /// Starts reading the line of a hash without waiting for it.
+    /// Starts reading the line of a hash without waiting for it, and the place about which its names stand: where that is
+    /// follows from the number of the line, so that the two reads need not wait for each other.
     #[inline(always)]
     pub(crate) fn fetch_line(&self, hash: u64) {
-        let start = self.header.section(Section::Lines).0;
-        prefetch(self.buffer.as_ref(), start + Place::of(hash, self.header.home_lines).line * LINE);
+        let octets = self.buffer.as_ref();
+        let line = Place::of(hash, self.header.home_lines).line;
+        prefetch(octets, self.header.section(Section::Lines).0 + line * LINE);
+        let stride = usize::from(self.header.stride);
+        prefetch(octets, self.header.section(Section::Names).0 + line * stride + stride);
     }
 
     /// Starts reading the names that a hash may be about, once its line is here. What is found here is not believed: the

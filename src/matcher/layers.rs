@@ -208,8 +208,11 @@ impl Layers {
 }
 
 impl Layers {
-    /// Gives every entry that is in force, in no order.
-    pub(crate) fn each_entry(&self, mut each: impl FnMut(&str)) -> Result<(), IndexError> {
+    /// Gives every entry that is in force, a line each as in a snapshot, in no order.
+    ///
+    /// # Errors
+    /// [`IndexError`] if a layer is damaged; what was given before is right.
+    pub fn each_entry(&self, mut each: impl FnMut(&str)) -> Result<(), IndexError> {
         let mut changes = Rules::default();
         let (base, overlays) = self.layers.split_last().ok_or(IndexError::Contradiction("no layers"))?;
         for overlay in overlays.iter().rev() {
@@ -226,8 +229,11 @@ impl Layers {
         Ok(())
     }
 
-    /// The entry of a rule, among those that a question meets.
-    pub(crate) fn entry_of(&self, question: &Question<'_>, rule: &str) -> Result<Option<String>, IndexError> {
+    /// The entry of a rule, as its line in a snapshot, if it is among those that the question meets.
+    ///
+    /// # Errors
+    /// [`IndexError`] if a layer is damaged.
+    pub fn entry_of(&self, question: &Question<'_>, rule: &str) -> Result<Option<String>, IndexError> {
         let mut room = [0; MAX_SUFFIXES];
         let hashes = &mut room[..question.suffixes().min(MAX_SUFFIXES)];
         question.hashes(self.layers[0].seed(), hashes);

@@ -76,6 +76,8 @@ pub(crate) struct Header {
     pub(crate) length: u64,
     /// Octets of the number that stands before each name, 1 to 4.
     pub(crate) width: usize,
+    /// The names of a line stand at its number times this, or as soon behind it as those before leave room.
+    pub(crate) stride: u16,
     /// Home lines; there are [`EXTRA_LINES`] more.
     pub(crate) home_lines: u32,
     /// Rules by [`Kind::ALL`]; rules that an overlay takes away are counted too.
@@ -234,7 +236,8 @@ impl Header {
         octets.extend_from_slice(&self.seed.to_octets());
         octets.extend_from_slice(&self.about.serial.get().to_le_bytes());
         octets.extend_from_slice(&self.about.root.0);
-        octets.extend_from_slice(&[u8::from(self.about.colour == Colour::White), self.width as u8, 0, 0]);
+        octets.extend_from_slice(&[u8::from(self.about.colour == Colour::White), self.width as u8]);
+        octets.extend_from_slice(&self.stride.to_le_bytes());
         octets.extend_from_slice(&self.home_lines.to_le_bytes());
         octets.extend_from_slice(&self.sums.to_le_bytes());
         for rules in self.rules {
@@ -271,7 +274,7 @@ impl Header {
         let seed = Seed::new(fields.array()?);
         let serial = Serial::new(fields.u64()?).ok_or(HEADER)?;
         let root = Digest(fields.array()?);
-        let [white, width, 0, 0] = fields.array::<4>()? else { return Err(HEADER) };
+        let [white, width, stride @ ..] = fields.array::<4>()?;
         let home_lines = fields.u32()?;
         let sums = fields.u32()?;
         let mut rules = [0; Kind::ALL.len()];
@@ -290,7 +293,17 @@ impl Header {
             _ => return Err(HEADER),
         };
         let about = About { origin, list, colour, serial, root };
-        let header = Header { about, seed, length, width: usize::from(width), home_lines, rules, sections, sums };
+        let header = Header {
+            about,
+            seed,
+            length,
+            width: usize::from(width),
+            stride: u16::from_le_bytes(stride),
+            home_lines,
+            rules,
+            sections,
+            sums,
+        };
         header.check(file)?;
         Ok(header)
     }

@@ -14,7 +14,7 @@ use self::urls::{UrlLayout, encode_groups};
 use super::buffer::Buffer;
 use super::details::{REFERENCE_SIZE, reference_key, without_reference};
 use super::hash::{PADDING, Seed, hash_name};
-use super::index::{AT_LENGTHS, AT_OVERFLOW, AT_TAGS, DOMAIN, GROUP, Index, Place, SUBTREE};
+use super::index::{AT_LENGTHS, AT_OVERFLOW, AT_TAGS, DOMAIN, GROUP, Index, Place, SUBTREE, names_place};
 use super::layout::{About, EXTRA_LINES, Header, LINE, SLOTS, Section};
 use super::pages::{PAGE, page_sum};
 use super::prefetch::prefetch;
@@ -228,35 +228,34 @@ impl IndexBuilder {
         let most_lines = home_lines.saturating_mul(2);
         let highest = (attributes.len() - 1).max(groups.len());
         let width = (1..=4).find(|w| *w == 4 || highest < 1 << (8 * w)).unwrap_or(4);
-        let names_length: usize = self.names.iter().map(|key| width + usize::from(key.length)).sum();
-        index32(names_length, "text")?;
-        let lengths = |home_lines: u32| -> [usize; Section::COUNT] {
-            let ends = attributes.iter().map(|text| text.len()).sum();
-            [
-                (home_lines as usize + EXTRA_LINES) * LINE,
-                names_length,
-                (groups.len() + 1) * GROUP_SIZE,
-                urls.len() * URL_SIZE,
-                url_text.len(),
-                self.v4.len() * V4.size,
-                self.v6.len() * V6.size,
-                4 * attributes.len(),
-                ends,
-                self.references.len() * REFERENCE_SIZE,
-                self.reference_pool.len(),
-                0,
-            ]
-        };
-        let (header, mut buffer, mut table) = loop {
-            let (header, total) = lay_out(&self.about, self.seed, width, home_lines, self.rules, lengths(home_lines));
-            let mut buffer = Buffer::zeroed(total);
-            match self.fill_table(&header, groups.len(), buffer.heap_mut()) {
-                Some(table) => break (header, buffer, table),
+        let plan = loop {
+            match self.plan(home_lines, width) {
+                Some(plan) => break plan,
                 // Chance does not do that in the life of the sun: somebody knows the seed.
                 None if home_lines > most_lines => return Err(BuildError::Crowded),
                 None => home_lines += home_lines / 8 + 1,
             }
         };
+        index32(plan.names_length, "text")?;
+        let lengths = [
+            (home_lines as usize + EXTRA_LINES) * LINE,
+            plan.names_length,
+            (groups.len() + 1) * GROUP_SIZE,
+            urls.len() * URL_SIZE,
+            url_text.len(),
+            self.v4.len() * V4.size,
+            self.v6.len() * V6.size,
+            4 * attributes.len(),
+            attributes.iter().map(|text| text.len()).sum(),
+            self.references.len() * REFERENCE_SIZE,
+            self.reference_pool.len(),
+            0,
+        ];
+        let (sections, length) = lay_out(lengths);
+        let (about, seed, rules, stride) = (self.about.clone(), self.seed, self.rules, plan.stride);
+        let header = Header { about, seed, length: length as u64, width, stride, home_lines, rules, sections, sums: 0 };
+        let mut buffer = Buffer::zeroed(length);
+        let mut table = self.fill_table(&header, &plan, groups.len(), buffer.heap_mut());
         let octets = buffer.heap_mut();
         let mut put = |section: Section, contents: &[u8]| {
             let start = header.section(section).0;
@@ -330,7 +329,7 @@ fn put_attributes(attributes: &[Box<str>], put: &mut impl FnMut(Section, &[u8]))
 }
 
 /// Where everything lies, and how long the file is.
-fn lay_out(about: &About, seed: Seed, width: usize, home_lines: u32, rules: [u64; 5], lengths: [usize; Section::COUNT]) -> (Header, usize) {
+fn lay_out(lengths: [usize; Section::COUNT]) -> ([(u64, u64); Section::COUNT], usize) {
     let mut at = PAGE;
     let mut sections = [(0, 0); Section::COUNT];
     for (section, length) in sections.iter_mut().zip(lengths) {
@@ -340,9 +339,7 @@ fn lay_out(about: &About, seed: Seed, width: usize, home_lines: u32, rules: [u64
     let sums_at = at.next_multiple_of(PAGE);
     let sums = 4 * (sums_at / PAGE);
     sections[Section::Sums as usize] = (sums_at as u64, sums as u64);
-    let length = sums_at + sums;
-    let header = Header { about: about.clone(), seed, length: length as u64, width, home_lines, rules, sections, sums: 0 };
-    (header, length)
+    (sections, sums_at + sums)
 }
 
 /// Writes the checksums and the header.

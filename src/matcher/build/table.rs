@@ -2,7 +2,7 @@
 
 use super::{
     AT_LENGTHS, AT_OVERFLOW, AT_TAGS, BuildError, DOMAIN, EXTRA_LINES, GROUP, Header, IndexBuilder, Key, LINE, NONE, Place, SLOTS, Section,
-    lossy, prefetch, reference_key,
+    lossy, names_place, prefetch, reference_key,
 };
 use crate::list::Kind;
 
@@ -13,8 +13,26 @@ pub(super) struct Table {
     pub(super) references: Vec<((u32, u32), u32)>,
 }
 
-/// Names whose text is fetched before they are written: it lies anywhere in the pool.
+/// Names whose text is fetched before they are written.
 const AHEAD: usize = 32;
+/// One part in so many is left free among the names, so that what is long in one line is made up for in the next ones.
+const SLACK: usize = 20;
+
+/// Which names stand in which line.
+pub(super) struct Plan {
+    home_lines: u32,
+    pub(super) stride: u16,
+    /// Numbers of the names, line by line.
+    rows: Vec<u32>,
+    lines: Vec<Line>,
+    pub(super) names_length: usize,
+}
+
+struct Line {
+    names_at: u32,
+    overflow: u16,
+    filled: u8,
+}
 
 impl IndexBuilder {
     /// Orders the names by hash, which is the order of their home lines too.
@@ -37,40 +55,64 @@ impl IndexBuilder {
         Ok(())
     }
 
-    /// Puts the sorted names into their lines; `None` if they do not fit.
-    pub(super) fn fill_table(&self, header: &Header, groups: usize, octets: &mut [u8]) -> Option<Table> {
-        let home_lines = header.home_lines;
-        let mut table = Table { group_places: vec![(0, 0); groups], references: Vec::new() };
-        let (lines_at, names_at) = (header.section(Section::Lines).0, header.section(Section::Names).0);
-        let (mut next, mut next_name) = (0, 0);
-        let (mut waiting, mut row): (Vec<Key>, Vec<Key>) = (Vec::new(), Vec::new());
+    /// Finds a place for each of the sorted names; `None` if they do not fit.
+    pub(super) fn plan(&self, home_lines: u32, width: usize) -> Option<Plan> {
+        let octets: usize = self.names.iter().map(|key| width + usize::from(key.length)).sum();
+        let mean = octets.div_ceil(home_lines as usize);
+        let mut plan = Plan {
+            home_lines,
+            stride: u16::try_from(mean + mean / SLACK).unwrap_or(u16::MAX),
+            rows: Vec::with_capacity(self.names.len()),
+            lines: Vec::with_capacity(home_lines as usize + EXTRA_LINES),
+            names_length: 0,
+        };
+        let place = |n: &u32| Place::of(self.names[*n as usize].hash, home_lines);
+        let mut next = 0;
+        let (mut waiting, mut row): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
         for line in 0..home_lines as usize + EXTRA_LINES {
             // What waits goes first, so that it does not travel far; then what is at home, the highest class last.
             row.clear();
             row.append(&mut waiting);
             let own = row.len();
-            while let Some(key) = self.names.get(next).filter(|key| Place::of(key.hash, home_lines).line == line) {
-                if let Some(later) = self.names.get(next + AHEAD) {
-                    prefetch(&self.pool, later.text as usize);
-                }
-                row.push(*key);
+            while (next as usize) < self.names.len() && place(&next).line == line {
+                row.push(next);
                 next += 1;
             }
-            row[own..].sort_by_key(|key| Place::of(key.hash, home_lines).class);
-            let slots = &mut octets[lines_at + line * LINE..][..LINE];
-            slots[..4].copy_from_slice(&(next_name as u32).to_le_bytes());
-            let mut overflow = 0_u16;
+            row[own..].sort_by_key(|n| place(n).class);
+            let mut overflow = 0;
             for late in row.iter().skip(SLOTS) {
-                overflow |= 1 << Place::of(late.hash, home_lines).class;
+                overflow |= 1 << place(late).class;
                 waiting.push(*late);
             }
             // A look-up does not go farther than this.
-            if waiting.iter().any(|late| Place::of(late.hash, home_lines).line + EXTRA_LINES <= line) {
+            if waiting.iter().any(|late| place(late).line + EXTRA_LINES <= line) {
                 return None;
             }
-            slots[AT_OVERFLOW..AT_OVERFLOW + 2].copy_from_slice(&overflow.to_le_bytes());
-            for (slot, key) in row.iter().take(SLOTS).enumerate() {
-                let tag = Place::of(key.hash, home_lines).tag << 2 | u16::from(key.kind);
+            row.truncate(SLOTS);
+            let names_at = names_place(line, plan.stride, plan.names_length, row.is_empty());
+            plan.names_length = names_at;
+            plan.names_length += row.iter().map(|n| width + usize::from(self.names[*n as usize].length)).sum::<usize>();
+            plan.lines.push(Line { names_at: u32::try_from(names_at).ok()?, overflow, filled: row.len() as u8 });
+            plan.rows.extend_from_slice(&row);
+        }
+        waiting.is_empty().then_some(plan)
+    }
+
+    /// Writes lines and names as they were planned.
+    pub(super) fn fill_table(&self, header: &Header, plan: &Plan, groups: usize, octets: &mut [u8]) -> Table {
+        let mut table = Table { group_places: vec![(0, 0); groups], references: Vec::new() };
+        let (lines_at, names_at) = (header.section(Section::Lines).0, header.section(Section::Names).0);
+        let mut done = 0;
+        for (line, planned) in plan.lines.iter().enumerate() {
+            let mut next_name = planned.names_at as usize;
+            for slot in 0..usize::from(planned.filled) {
+                // Texts lie anywhere in the pool.
+                if let Some(later) = plan.rows.get(done + AHEAD) {
+                    prefetch(&self.pool, self.names[*later as usize].text as usize);
+                }
+                let key = &self.names[plan.rows[done] as usize];
+                done += 1;
+                let tag = Place::of(key.hash, plan.home_lines).tag << 2 | u16::from(key.kind);
                 let slots = &mut octets[lines_at + line * LINE..][..LINE];
                 slots[AT_LENGTHS + slot] = key.length;
                 slots[AT_TAGS + 2 * slot..AT_TAGS + 2 * slot + 2].copy_from_slice(&tag.to_le_bytes());
@@ -85,7 +127,10 @@ impl IndexBuilder {
                     table.references.push((reference_key(Kind::Domain, at), key.reference));
                 }
             }
+            let slots = &mut octets[lines_at + line * LINE..][..LINE];
+            slots[..4].copy_from_slice(&planned.names_at.to_le_bytes());
+            slots[AT_OVERFLOW..AT_OVERFLOW + 2].copy_from_slice(&planned.overflow.to_le_bytes());
         }
-        waiting.is_empty().then_some(table)
+        table
     }
 }
