@@ -9,14 +9,16 @@ use super::reads::Reads;
 /// Questions, and reads, that are asked in one go.
 const TURN: usize = 1_000;
 
+/// Answers texts, and says how many of them were found.
+pub type Ask<'a> = Box<dyn FnMut(&[&'static str]) -> usize + 'a>;
+
 /// Something that answers.
 pub struct Contender<'a> {
     pub name: String,
     pub texts: &'a Texts,
     /// How many of the texts it has to find.
     pub expected: usize,
-    /// Answers all of them, and says how many were found.
-    pub ask: Box<dyn FnMut(&[&'static str]) -> usize + 'a>,
+    pub ask: Ask<'a>,
 }
 
 impl<'a> Contender<'a> {
