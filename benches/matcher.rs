@@ -93,6 +93,8 @@ fn main() {
 
     let mut world = World::new(rules);
     println!("{rules} rules; index {} octets, {} of them hot", world.base.octets().len(), world.base.hot_size());
+    let octets: usize = world.corpus.names.iter().map(|name| name.len()).sum();
+    println!("a name has {:.1} octets on average", octets as f64 / rules as f64);
     tables::allocations(&world);
     if wanted("tables") {
         tables::look_ups(&mut world, effort);

@@ -76,7 +76,7 @@ pub fn opening(world: &World) {
     let before = resident(&path);
     assert!(lists.ask(world.hit[0], now()).expect("a name").decided_by().is_some());
     println!("\nopen {:.3} ms; of {} octets {touched} are in the process's memory then", median(&mut times), world.base.octets().len());
-    println!("(the system maps 64 KiB around each that is touched), and {} more after a look-up that hits", resident(&path) - before);
+    println!("(the system maps more around each page that is touched), and {} more after a look-up that hits", resident(&path) - before);
 }
 
 /// Changes that can be applied in this order: half add a rule, half take one away.

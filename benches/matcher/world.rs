@@ -89,7 +89,9 @@ impl World {
 
         let miss = corpus.misses(&mut random, |name| walk.listed(name));
         let (hit, deep) = (corpus.hits(&mut random), corpus.deep(&mut random));
-        let half = texts((0..hit.len()).map(|n| if n % 2 == 0 { hit[n] } else { miss[n] }.to_owned()));
+        // Names of its own: those that are asked as hits would be in the cache from here.
+        let (half_hit, half_miss) = (corpus.hits(&mut random), corpus.misses(&mut random, |name| walk.listed(name)));
+        let half = texts((0..half_hit.len()).map(|n| if n % 2 == 0 { half_hit[n] } else { half_miss[n] }.to_owned()));
         let some: Vec<usize> = (0..corpus.questions()).map(|_| random.below(few)).collect();
         let url = |path: &str| texts(some.iter().map(|n| format!("https://{}/{path}/banner.js", corpus.names[*n])));
         let address = |host: u32| texts(some.iter().map(|n| net(*n, host).to_string()));
