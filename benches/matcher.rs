@@ -39,7 +39,7 @@ const SOME: usize = 1_000;
 fn look_up(c: &mut Criterion, world: &mut World) {
     let fst = rivals::Fst::new(&world.corpus);
     let engine = rivals::Adblock::new(&world.corpus);
-    let mut reads = reads::Reads::new(world.base.octets().len(), &mut world.random);
+    let mut reads = reads::Reads::new(world.base.octets().len(), false, &mut world.random);
     let world = &*world;
     let mut group = c.benchmark_group("look-up");
     group.sample_size(20).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));

@@ -2,35 +2,48 @@
 
 use std::hint::black_box;
 
+use memmap2::{Advice, MmapMut};
+
 use super::corpus::Random;
 
-/// A buffer of lines of 64 octets, in 4 KiB pages where the system does not decide otherwise.
+/// Octets of a line.
+const LINE: usize = 64;
+
+/// A buffer of lines.
 pub struct Reads {
-    lines: Vec<[u64; 8]>,
+    lines: MmapMut,
     at: usize,
     random: Vec<u32>,
     next: usize,
 }
 
 impl Reads {
-    /// A buffer of `size` octets, in which each line says which is read next, in one circle through all.
-    pub fn new(size: usize, random: &mut Random) -> Reads {
-        let count = (size / 64).max(64);
+    /// A buffer of `size` octets, in which each line says which is read next, in one circle through all; in pages of 2 MiB
+    /// where the system has them, or of 4 KiB.
+    pub fn new(size: usize, large: bool, random: &mut Random) -> Reads {
+        let count = (size / LINE).max(64);
         let mut order: Vec<u32> = (0..count as u32).collect();
         random.shuffle(&mut order);
-        let mut lines = vec![[0; 8]; count];
-        for pair in order.windows(2) {
-            lines[pair[0] as usize][0] = u64::from(pair[1]);
+        let mut lines = MmapMut::map_anon(count * LINE).expect("memory");
+        let advice = if large { Advice::HugePage } else { Advice::NoHugePage };
+        lines.advise(advice).expect("Linux knows of large pages");
+        for (n, place) in order.iter().enumerate() {
+            let at = *place as usize * LINE;
+            lines[at..at + 8].copy_from_slice(&u64::from(order[(n + 1) % count]).to_le_bytes());
         }
-        lines[order[count - 1] as usize][0] = u64::from(order[0]);
         let random = (0..1 << 20).map(|_| random.below(count) as u32).collect();
         Reads { lines, at: 0, random, next: 0 }
+    }
+
+    fn read(&self, place: usize) -> u64 {
+        let at = place * LINE;
+        u64::from_le_bytes(self.lines[at..at + 8].try_into().expect("eight octets"))
     }
 
     /// Reads of which each says where the next one is.
     pub fn dependent(&mut self, n: usize) {
         for _ in 0..n {
-            self.at = self.lines[self.at][0] as usize;
+            self.at = self.read(self.at) as usize;
         }
         black_box(self.at);
     }
@@ -40,7 +53,7 @@ impl Reads {
         let mut sum = 0;
         let turn = self.turn(n);
         for place in &self.random[turn] {
-            sum ^= self.lines[*place as usize][1];
+            sum ^= self.read(*place as usize);
         }
         black_box(sum);
     }
@@ -52,7 +65,7 @@ impl Reads {
         for some in self.random[turn].chunks(32) {
             some.iter().for_each(|place| self.begin(*place as usize));
             for place in some {
-                sum ^= self.lines[*place as usize][1];
+                sum ^= self.read(*place as usize);
             }
         }
         black_box(sum);
@@ -71,7 +84,7 @@ impl Reads {
             // SAFETY: the instruction faults at no address, and this one lies within the buffer.
             #[allow(unsafe_code)]
             unsafe {
-                _mm_prefetch::<_MM_HINT_T0>((&raw const self.lines[place]).cast());
+                _mm_prefetch::<_MM_HINT_T0>((&raw const self.lines[place * LINE]).cast());
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
