@@ -48,6 +48,13 @@ pub use write::{IndexWriter, ListFiles};
 
 use std::path::{Path, PathBuf};
 
+use crate::list::Origin;
+
+/// The origin of a list of which it is not known whose it is: nobody's (RFC 2606).
+pub(crate) fn nobody() -> Origin {
+    "unknown.invalid".parse().expect("a lower-case host name")
+}
+
 /// The folder of indexes below a follower's folder.
 pub(crate) fn folder_in(followed: &Path) -> PathBuf {
     followed.join("index")

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::current::{Current, FileRef, MOST_OCTETS, path_in};
-use super::{IndexesError, folder_in};
+use super::{IndexesError, folder_in, nobody};
 use crate::list::{Colour, ListId, Origin};
 use crate::matcher::{Buffer, Index, IndexError, Layers, ListState, Lists, Matcher};
 
@@ -191,10 +191,9 @@ impl IndexFolder {
     }
 }
 
-/// A list of which not even `current.json` can be read. Nobody has this origin (RFC 2606).
+/// A list of which not even `current.json` can be read.
 fn unknown(id: &ListId) -> ListState {
-    let origin = "unknown.invalid".parse().expect("a lower-case host name");
-    ListState { origin, list: id.clone(), colour: Colour::Black, serial: None, expires: None, local: false }
+    ListState { origin: nobody(), list: id.clone(), colour: Colour::Black, serial: None, expires: None, local: false }
 }
 
 impl Seen {

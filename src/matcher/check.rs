@@ -6,7 +6,7 @@
 
 use super::details::REFERENCE_SIZE;
 use super::hash::{PADDING, hash_name};
-use super::index::{AT_LENGTHS, AT_TAGS, DOMAIN, GROUP, Hit, Index, SUBTREE, names_place};
+use super::index::{AT_LENGTHS, AT_TAGS, DOMAIN, GROUP, Hit, Index, SUBTREE, names_place, u32_at};
 use super::layout::{IndexError, LINE, SLOTS, Section};
 use super::policy::parse;
 use super::ranges::{Family, V4, V6};
@@ -75,7 +75,7 @@ impl Index {
             let line: &[u8; LINE] = self.line(at)?;
             let filled = line[AT_LENGTHS..AT_LENGTHS + SLOTS].iter().take_while(|n| **n != 0).count();
             next = names_place(at, self.stride(), next, filled == 0);
-            ensure(u32::from_le_bytes([line[0], line[1], line[2], line[3]]) as usize == next, "the place of a line's names")?;
+            ensure(u32_at(line, 0) as usize == next, "the place of a line's names")?;
             ensure(line[AT_LENGTHS + filled..AT_LENGTHS + SLOTS].iter().all(|n| *n == 0), "an empty slot before a full one")?;
             for slot in 0..filled {
                 let kind = u16::from(line[AT_TAGS + 2 * slot]) & 3;

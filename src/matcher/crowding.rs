@@ -1,8 +1,8 @@
 //! Tests of the host table from within: names made to meet, and how many lines a question reads at most.
 
 use super::build::{BuildError, IndexBuilder};
-use super::hash::{PADDING, Seed, hash_name};
-use super::index::{AT_OVERFLOW, Index, Place, SUBTREE};
+use super::hash::{Seed, hash_text};
+use super::index::{AT_OVERFLOW, Index, Place, SUBTREE, overflows};
 use super::layout::{About, EXTRA_LINES};
 use super::question::Question;
 use crate::list::{Colour, Digest, Serial};
@@ -18,25 +18,16 @@ fn builder(seed: Seed) -> IndexBuilder {
     IndexBuilder::new(about, seed)
 }
 
-fn hash_of(name: &str, seed: &Seed) -> u64 {
-    let mut padded = name.as_bytes().to_vec();
-    padded.extend_from_slice(&[0; PADDING]);
-    hash_name(&padded, name.len(), seed)
-}
-
 /// How many lines are read for a name.
 fn lines_read(index: &Index, name: &str) -> usize {
-    let place = Place::of(hash_of(name, index.seed()), (index.lines() - EXTRA_LINES) as u32);
-    let overflows = |line: &usize| {
-        let line = index.line(*line).expect("a whole index");
-        u16::from_le_bytes([line[AT_OVERFLOW], line[AT_OVERFLOW + 1]]) >> place.class & 1 == 1
-    };
+    let place = Place::of(hash_text(name, index.seed()), (index.lines() - EXTRA_LINES) as u32);
+    let overflows = |line: &usize| overflows(index.line(*line).expect("a whole index"), place.class);
     1 + (place.line..place.line + EXTRA_LINES).take_while(overflows).count()
 }
 
 /// Names that somebody who knows the seed made to lie in one line of a table of about this size.
 fn made_to_meet(seed: Seed, lines: u64, how_many: usize) -> Vec<String> {
-    let met = |name: &String| ((hash_of(name, &seed) >> 32) * lines) >> 32 == lines / 2;
+    let met = |name: &String| ((hash_text(name, &seed) >> 32) * lines) >> 32 == lines / 2;
     (0_u64..).map(|n| format!("n{n}.evil.example")).filter(met).take(how_many).collect()
 }
 
@@ -67,7 +58,7 @@ fn names_made_to_meet_under_one_seed_lie_apart_under_another() {
     for index in [crowded, spread] {
         index.verify().expect("as a builder makes it");
         for name in &crafted {
-            let found = index.find(hash_of(name, index.seed()), name.as_bytes(), SUBTREE).expect("a whole index");
+            let found = index.find(hash_text(name, index.seed()), name.as_bytes(), SUBTREE).expect("a whole index");
             assert!(found.is_some(), "{name}");
         }
     }
@@ -99,6 +90,6 @@ fn no_question_reads_more_lines_than_its_names_have() {
     let header = super::layout::Header::read(index.octets()).expect("a whole index");
     let lying = Index::built(super::buffer::Buffer::from(&octets[..]), header);
     assert_eq!(lines_read(&lying, &deep), 1 + EXTRA_LINES);
-    assert_eq!(lying.find(hash_of(&deep, &seed), deep.as_bytes(), SUBTREE).expect("it ends"), None);
+    assert_eq!(lying.find(hash_text(&deep, &seed), deep.as_bytes(), SUBTREE).expect("it ends"), None);
     assert!(lying.verify().is_err());
 }

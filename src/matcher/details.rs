@@ -2,7 +2,7 @@
 //!
 //! Nothing of this is read by a look-up that only wants the verdict.
 
-use super::index::{AT_LENGTHS, AT_TAGS, DOMAIN, Hit, Index, REMOVED, SUBTREE};
+use super::index::{AT_LENGTHS, AT_TAGS, DOMAIN, Hit, Index, REMOVED, SUBTREE, u32_at};
 use super::layout::{IndexError, SLOTS, Section};
 use super::ranges::{V4, V6, V6_PLACE};
 use super::urls::GROUP_SIZE;
@@ -39,12 +39,11 @@ impl Index {
         while low < high {
             let middle = low + (high - low) / 2;
             let octets = self.read(Section::References, middle * REFERENCE_SIZE, REFERENCE_SIZE)?;
-            let number = |at: usize| u32::from_le_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]]);
-            match (number(0), number(4)).cmp(&key) {
+            match (u32_at(octets, 0), u32_at(octets, 4)).cmp(&key) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => {
-                    return text(self.read(Section::ReferenceText, number(8) as usize, number(12) as usize)?).map(Some);
+                    return text(self.read(Section::ReferenceText, u32_at(octets, 8) as usize, u32_at(octets, 12) as usize)?).map(Some);
                 }
             }
         }

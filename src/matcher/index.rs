@@ -188,8 +188,7 @@ impl Index {
 
     #[inline(always)]
     pub(crate) fn read_u32(&self, section: Section, at: usize) -> Result<u32, Fault> {
-        let octets = self.read(section, at, 4)?;
-        Ok(u32::from_le_bytes([octets[0], octets[1], octets[2], octets[3]]))
+        Ok(u32_at(self.read(section, at, 4)?, 0))
     }
 
     #[inline(always)]
@@ -226,7 +225,7 @@ impl Index {
     /// Where the number and name of a slot stand among the names.
     #[inline(always)]
     fn name_at(&self, line: &[u8; LINE], slot: usize) -> usize {
-        let base = u32::from_le_bytes([line[0], line[1], line[2], line[3]]) as usize;
+        let base = u32_at(line, 0) as usize;
         // All lengths are looked at, so that the compiler can add them side by side.
         let mut before = 0_u16;
         for (k, length) in line[AT_LENGTHS..AT_TAGS - 1].iter().enumerate() {
@@ -355,8 +354,14 @@ fn same_tag(line: &[u8; LINE], tag: u16) -> u32 {
 
 /// Whether names of this class that are at home in the line stand in a later one.
 #[inline(always)]
-fn overflows(line: &[u8; LINE], class: u32) -> bool {
+pub(crate) fn overflows(line: &[u8; LINE], class: u32) -> bool {
     u16::from_le_bytes([line[AT_OVERFLOW], line[AT_OVERFLOW + 1]]) >> class & 1 == 1
+}
+
+/// The number of four octets at a place, which the caller knows to be there.
+#[inline(always)]
+pub(crate) fn u32_at(octets: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]])
 }
 
 #[inline(always)]

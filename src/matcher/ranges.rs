@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::index::{Hit, Index};
+use super::index::{Hit, Index, u32_at};
 use super::layout::{Fault, Section};
 use super::urls::NONE;
 use crate::list::Kind;
@@ -102,8 +102,7 @@ impl Index {
         let octets = self.read(family.section, n as usize * family.size, family.size)?;
         let (address, rest) = octets.split_at(usize::from(family.bits) / 8);
         let address = address.iter().fold(0, |number, octet| number << 8 | u128::from(*octet));
-        let number = |at: usize| u32::from_le_bytes([rest[at], rest[at + 1], rest[at + 2], rest[at + 3]]);
-        Ok(Range { address, length: rest[0], attributes: number(4), around: number(8) })
+        Ok(Range { address, length: rest[0], attributes: u32_at(rest, 4), around: u32_at(rest, 8) })
     }
 
     pub(crate) fn ranges(&self, family: Family) -> u32 {

@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::index::{Hit, Index};
+use super::index::{Hit, Index, u32_at};
 use super::layout::{Fault, Section};
 use crate::list::Kind;
 
@@ -66,13 +66,12 @@ impl Index {
 
     pub(crate) fn url_rule(&self, n: u32) -> Result<UrlRule, Fault> {
         let octets = self.read(Section::Urls, n as usize * URL_SIZE, URL_SIZE)?;
-        let number = |at: usize| u32::from_le_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]]);
         Ok(UrlRule {
-            text: number(0),
+            text: u32_at(octets, 0),
             length: u16::from_le_bytes([octets[4], octets[5]]),
             kind: if octets[6] == 1 { Kind::Url } else { Kind::Prefix },
-            attributes: number(8),
-            around: number(12),
+            attributes: u32_at(octets, 8),
+            around: u32_at(octets, 12),
         })
     }
 

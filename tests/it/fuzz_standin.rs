@@ -45,14 +45,6 @@ fn seeds() -> Vec<Vec<u8>> {
     );
     let lines = crate::matcher::damage::all_sections();
     seeds.push(crate::matcher::made::build(lines.iter().take(25).map(String::as_str)).octets().to_vec());
-    seeds.push(
-        "+domain:a.example\n+subtree:a.example\tcat=x\n+prefix:a.example/p\n+cidr:10.0.0.0/8\n+prefix:10.0.0.1/p\n.\n\
-        a.example\nwww.a.example\na.example/p/q\n10.0.0.1\nhttp://10.0.0.1/p\n-domain:a.example\n+url:a.example/p/q\n.\n\
-        a.example\na.example/p/q\n!\na.example\n+subtree:www.a.example\tref=abcd1234\n.\nx.www.a.example\n"
-            .into(),
-    );
-    let lines = crate::matcher::damage::all_sections();
-    seeds.push(crate::matcher::made::build(lines.iter().take(25).map(String::as_str)).octets().to_vec());
     let delta = |from, to, change| {
         format!("bwld delta v1\norigin a\nlist b\ncolour black\nfrom {from}\nto {to}\nchanges 1\n\n{change}domain:a.example\n")
     };

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use crate::indexes::{IndexWriter, ListFiles};
+use crate::indexes::{IndexWriter, ListFiles, nobody};
 use crate::list::{Colour, Timestamp};
 use crate::matcher::{Index, Layers, ListState, Lists, Matcher, Seed};
 use crate::trust::VerifiedHead;
@@ -197,9 +197,8 @@ pub(super) fn state_of(known: &Known, mut begun: ListState, layers: Option<&Laye
     begun
 }
 
-/// A list before anything is known of it. Until the first key set is there nobody knows whose list it is (RFC 2606: nobody's).
+/// A list before anything is known of it. Until the first key set is there nobody knows whose list it is.
 pub(super) fn unknown(choice: &super::ListChoice, origin: Option<&crate::list::Origin>) -> ListState {
-    let nobody = || "unknown.invalid".parse().expect("a lower-case host name");
     ListState {
         origin: origin.cloned().unwrap_or_else(nobody),
         list: choice.id.clone(),
