@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::follower::delta_limit;
-use crate::list::{Change, ChangeSet, Digest, ListId, Timestamp};
+use crate::list::{Change, ChangeSet, Digest, ListId, Timestamp, rule_of};
 use crate::store::{Clock as _, SystemClock};
 use crate::trust::{Freshness, VerifiedHead};
 use crate::wire::{Delta, Head, MAX_HEAD, MAX_KEYSET, Note, Root, SnapshotReader, TreeBuilder, ZstdReader, decompress};
@@ -230,7 +230,7 @@ fn root_after(base: &mut SnapshotReader<impl Read>, changes: &ChangeSet, bits: u
     let mut changes = changes.iter().peekable();
     loop {
         let line = base.next_line().map_err(broken)?;
-        let rule = line.map(|line| line.split_once('\t').map_or(line, |(rule, _)| rule));
+        let rule = line.map(rule_of);
         // What comes before this line is not in the snapshot and can only be added.
         while let Some(change) = changes.next_if(|change| rule.is_none_or(|rule| change.rule_str() < rule)) {
             match change {

@@ -6,6 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, Date, EntryError, MAX_LINE, Rule, ids::quoted};
 
+/// The rule of an entry line: the text up to the first TAB.
+pub(crate) fn rule_of(line: &str) -> &str {
+    match memchr::memchr(b'\t', line.as_bytes()) {
+        Some(at) => &line[..at],
+        None => line,
+    }
+}
+
 /// What a filter is to do, where that differs from what the list's colour says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -196,7 +204,7 @@ impl Entry {
 
     /// The rule's text: the line up to the first TAB.
     pub fn rule_str(&self) -> &str {
-        self.0.split_once('\t').map_or(&self.0, |(rule, _)| rule)
+        rule_of(&self.0)
     }
 
     /// The rule.

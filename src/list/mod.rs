@@ -18,6 +18,7 @@ pub use change::{Change, ChangeSet, ComposeError};
 pub use cidr::canonical_cidr;
 pub use digest::{Digest, DigestError};
 pub use domain::canonical_domain;
+pub(crate) use entry::rule_of;
 pub use entry::{Action, Attributes, Entry};
 pub(crate) use ids::quoted;
 pub use ids::{Code, Colour, IdError, ListId, Origin, Serial};

@@ -14,7 +14,7 @@ use super::build::{BuildError, IndexBuilder};
 use super::index::{Hit, Index, MAX_SUFFIXES, REMOVED};
 use super::layout::{About, Fault, IndexError};
 use super::question::Question;
-use crate::list::{Change, ChangeSet};
+use crate::list::{Change, ChangeSet, rule_of};
 
 /// Rules in the newest overlay before it goes into the second.
 const NEWEST: u64 = 4_096;
@@ -212,21 +212,8 @@ impl Layers {
     ///
     /// # Errors
     /// [`IndexError`] if a layer is damaged; what was given before is right.
-    pub fn each_entry(&self, mut each: impl FnMut(&str)) -> Result<(), IndexError> {
-        let mut changes = Rules::default();
-        let (base, overlays) = self.layers.split_last().ok_or(IndexError::Contradiction("no layers"))?;
-        for overlay in overlays.iter().rev() {
-            changes.take(overlay)?;
-        }
-        base.each_entry(|rule, line| {
-            if let Some(line) = line
-                && !changes.0.contains_key(rule)
-            {
-                each(line);
-            }
-        })?;
-        changes.0.values().flatten().for_each(|line| each(line));
-        Ok(())
+    pub fn each_entry(&self, each: impl FnMut(&str)) -> Result<(), IndexError> {
+        each_in_force(&self.layers, each)
     }
 
     /// The entry of a rule, as its line in a snapshot, if it is among those that the question meets.
@@ -241,7 +228,7 @@ impl Layers {
         for (n, hit) in self.all(question, hashes)? {
             text.clear();
             self.layers[n].write_line(&hit, &mut text)?;
-            if text.split('\t').next() == Some(rule) {
+            if rule_of(&text) == rule {
                 return Ok(Some(text));
             }
         }
@@ -255,29 +242,35 @@ impl Fold {
     /// # Errors
     /// [`LayersError`] if a layer is damaged.
     pub fn run(&self) -> Result<Index, LayersError> {
-        let (newest, base) = (&self.0[0], &self.0[self.0.len() - 1]);
-        let mut changes = Rules::default();
-        for overlay in self.0[..self.0.len() - 1].iter().rev() {
-            changes.take(overlay)?;
-        }
+        let newest = &self.0[0];
         let mut builder = IndexBuilder::new(newest.about().clone(), *newest.seed());
-        let mut refused = None;
-        base.each_entry(|rule, line| {
-            if let Some(line) = line
-                && !changes.0.contains_key(rule)
-                && refused.is_none()
-            {
-                refused = builder.push(line).err();
+        let mut built = Ok(());
+        each_in_force(&self.0, |line| {
+            if built.is_ok() {
+                built = builder.push(line);
             }
         })?;
-        for line in changes.0.into_values().flatten() {
-            builder.push(&line)?;
-        }
-        match refused {
-            Some(error) => Err(error.into()),
-            None => Ok(builder.finish()?),
-        }
+        built?;
+        Ok(builder.finish()?)
     }
+}
+
+/// Gives every entry of layers, newest first, that no newer one replaces or takes away.
+fn each_in_force(layers: &[Arc<Index>], mut each: impl FnMut(&str)) -> Result<(), IndexError> {
+    let mut changes = Rules::default();
+    let (base, overlays) = layers.split_last().ok_or(IndexError::Contradiction("no layers"))?;
+    for overlay in overlays.iter().rev() {
+        changes.take(overlay)?;
+    }
+    base.each_entry(|rule, line| {
+        if let Some(line) = line
+            && !changes.0.contains_key(rule)
+        {
+            each(line);
+        }
+    })?;
+    changes.0.values().flatten().for_each(|line| each(line));
+    Ok(())
 }
 
 /// Rules with the entry each has now, or `None` if it is taken away.

@@ -15,8 +15,8 @@ use std::io;
 use super::chunks::LineSender;
 use super::guards::Screen;
 use super::import::Found;
-use super::lines::rule_of;
 use super::reading::Lot;
+use crate::list::rule_of;
 
 /// Octets of lines that may wait for their place.
 const EARLY: usize = 512 << 10;

@@ -5,14 +5,14 @@ use std::io::{self, BufReader, Read as _, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::list::{Digest, MAX_LINE};
+use crate::list::{Digest, MAX_LINE, rule_of};
 use crate::store::{ArtefactKind, Artefacts};
 use crate::wire::{ZstdReader, ZstdWriter, compress};
 
 use super::PublishError;
 use super::chunks::LineReceiver;
 use super::guards::Tally;
-use super::lines::{Lines, SmallChanges, rule_of};
+use super::lines::{Lines, SmallChanges};
 
 /// More changes than these are not held in memory.
 const SMALL: u64 = 20_000;

@@ -4,6 +4,7 @@
 use std::collections::btree_map;
 use std::io::{self, Read};
 
+use crate::list::rule_of;
 use crate::store::{OwnSnapshot, Sorted, SortedLines};
 
 /// Lines in order of the rule, each rule once: entry lines, or change lines (sign first).
@@ -57,14 +58,6 @@ impl<L: Lines + ?Sized> Lines for &mut L {
 impl<L: Lines + ?Sized> Lines for Box<L> {
     fn next_line(&mut self) -> io::Result<Option<&str>> {
         (**self).next_line()
-    }
-}
-
-/// The rule of an entry line.
-pub(super) fn rule_of(line: &str) -> &str {
-    match memchr::memchr(b'\t', line.as_bytes()) {
-        Some(at) => &line[..at],
-        None => line,
     }
 }
 

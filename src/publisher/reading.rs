@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crate::formats::{self, Item, Opened, PIECE, Piece, ReadOptions, Summary};
+use crate::list::rule_of;
 
 use super::PublishError;
 use super::guards::Screen;
-use super::lines::rule_of;
 
 /// Threads that read, at most.
 const READERS: usize = 4;

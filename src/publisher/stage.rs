@@ -6,14 +6,14 @@ use std::thread;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::list::{Attributes, Entry, ListId, Rule};
+use crate::list::{Attributes, Entry, ListId, Rule, rule_of};
 use crate::store::Record;
 
 use super::changes::{Staged, write};
 use super::chunks::{fan_out, first_cause, join};
 use super::error::cut;
 use super::guards::{Screen, Tally};
-use super::lines::{Lines, SmallChanges, rule_of};
+use super::lines::{Lines, SmallChanges};
 use super::publish::LISTED;
 use super::state::State;
 use super::{ChangeRequest, PublishError, Publisher, Refusal, StagedView};

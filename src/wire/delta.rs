@@ -1,6 +1,6 @@
 //! Deltas (docs/PROTOCOL.md section 7).
 
-use crate::list::{Change, ChangeSet, Colour, ListId, Origin, Serial};
+use crate::list::{Change, ChangeSet, Colour, ListId, Origin, Serial, rule_of};
 
 use super::{WireError, lines::Lines};
 
@@ -80,7 +80,7 @@ impl Delta {
             let line = lines.line()?;
             let change = parse_change(&lines, line)?;
             // Rules are ASCII without TAB, so the slice up to the first TAB is the rule.
-            let rule = line[1..].split_once('\t').map_or(&line[1..], |(rule, _)| rule);
+            let rule = rule_of(&line[1..]);
             if before.is_some_and(|before| before >= rule) {
                 return Err(lines.error("not in ascending order of the rules, or a rule twice"));
             }

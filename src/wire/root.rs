@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256, block_api::compress256};
 
-use crate::list::Digest;
+use crate::list::{Digest, rule_of};
 
 use super::{MAX_BITS, WireError};
 
@@ -184,7 +184,7 @@ impl TreeBuilder {
 
     /// Takes the next entry line, without its LF.
     pub fn push(&mut self, line: &str) {
-        let rule = line.split_once('\t').map_or(line, |(rule, _)| rule);
+        let rule = rule_of(line);
         let bucket = &mut self.buckets[bucket_of(rule, self.bits) as usize];
         bucket.update(line);
         bucket.update(b"\n");

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::formats::{self, Item, ReadError, ReadOptions, Summary};
-use crate::list::{Colour, Digest, ListId, Origin, Serial};
+use crate::list::{Colour, Digest, ListId, Origin, Serial, rule_of};
 use crate::matcher::{About, IndexBuilder, Layers, Seed};
 use crate::wire::ZstdReader;
 
@@ -40,11 +40,8 @@ impl Entries {
     pub fn compile(&self, about: About, seed: Seed) -> anyhow::Result<Layers> {
         let starts = std::iter::once(&0).chain(&self.ends);
         let mut lines: Vec<&str> = starts.zip(&self.ends).map(|(start, end)| &self.text[*start..*end]).collect();
-        fn rule(line: &str) -> &str {
-            line.split_once('\t').map_or(line, |(rule, _)| rule)
-        }
-        lines.sort_by(|a, b| rule(a).cmp(rule(b)));
-        lines.dedup_by(|later, first| rule(later) == rule(first));
+        lines.sort_by(|a, b| rule_of(a).cmp(rule_of(b)));
+        lines.dedup_by(|later, first| rule_of(later) == rule_of(first));
         let mut builder = IndexBuilder::new(about, seed);
         for line in lines {
             builder.push(line)?;

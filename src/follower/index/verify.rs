@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::indexes::IndexFolder;
-use crate::list::{Kind, ListId, Serial};
+use crate::list::{Kind, ListId, Serial, rule_of};
 use crate::matcher::{Layers, Question};
 
 use crate::follower::state::{ListState, View};
@@ -53,7 +53,7 @@ fn compare(layers: &Layers, view: &mut View) -> Result<(), String> {
 
 /// What is wrong with the index's answer about an entry.
 fn missing(layers: &Layers, line: &str) -> Option<String> {
-    let rule = line.split_once('\t').map_or(line, |(rule, _)| rule);
+    let rule = rule_of(line);
     let Some((kind, target)) = Kind::split(rule) else { return Some(format!("{rule}: no rule")) };
     let asked = match kind {
         Kind::Cidr => target.split_once('/').map_or(target, |(address, _)| address),

@@ -18,12 +18,11 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::list::{Digest, MAX_LINE};
+use crate::list::{Digest, MAX_LINE, rule_of};
 use crate::store::{Disk, StoreError};
 use crate::wire::{MAX_BITS, Root, Tree, bucket_digest, bucket_of};
 
 use super::base::{END_MAGIC, FOOTER, MAGIC, ROW};
-use super::patch::rule_of;
 
 /// Parts at most, as bits.
 const PART_BITS: u8 = 6;

@@ -5,10 +5,10 @@
 
 use std::io::{self, Read};
 
-use crate::list::Digest;
+use crate::list::{Digest, rule_of};
 use crate::wire::SnapshotReader;
 
-use super::{Content, patch::rule_of};
+use super::Content;
 
 /// The lines of a snapshot of one's own, read as a stream.
 pub struct OwnSnapshot<R: Read> {

@@ -11,7 +11,7 @@ mod patch;
 
 use std::{io, path::Path, sync::Arc};
 
-use crate::list::{Change, ChangeSet, Digest, Entry, Rule};
+use crate::list::{Change, ChangeSet, Digest, Entry, Rule, rule_of};
 use crate::wire::{Root, Tree, bucket_digest, bucket_of};
 
 use super::StoreError;
@@ -79,7 +79,7 @@ impl Content {
             return Ok(change.map(str::to_owned));
         }
         let lines = self.base_bucket(b)?;
-        Ok(patch::lines_of(&lines).find(|line| patch::rule_of(line) == rule).map(str::to_owned))
+        Ok(patch::lines_of(&lines).find(|line| rule_of(line) == rule).map(str::to_owned))
     }
 
     /// The content after `changes`, strictly. k stays as it is; whether it may is the caller's question.
@@ -155,7 +155,7 @@ impl Content {
     /// its own. With [`SortedLines`] and the base's snapshot they give the content in order.
     pub fn changes_since_base(&self) -> Vec<&str> {
         let mut lines: Vec<&str> = self.overlay.patches().flat_map(Patch::changes).collect();
-        lines.sort_unstable_by(|a, b| patch::rule_of(&a[1..]).cmp(patch::rule_of(&b[1..])));
+        lines.sort_unstable_by(|a, b| rule_of(&a[1..]).cmp(rule_of(&b[1..])));
         lines
     }
 

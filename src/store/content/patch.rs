@@ -3,17 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::list::{Change, Rule};
+use crate::list::{Change, Rule, rule_of};
 
 use super::ApplyError;
-
-/// The rule of an entry line.
-pub(super) fn rule_of(line: &str) -> &str {
-    match memchr::memchr(b'\t', line.as_bytes()) {
-        Some(at) => &line[..at],
-        None => line,
-    }
-}
 
 /// The lines of a text in which each ends in LF.
 pub(super) fn lines_of(text: &str) -> impl Iterator<Item = &str> {
