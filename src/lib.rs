@@ -18,9 +18,10 @@
 //! | 1 | [`wire`], [`formats`], [`matcher`] |
 //! | 2 | [`trust`], [`indexes`] |
 //! | 3 | `store` |
-//! | 4 | `publisher`, `feed`, `follower` |
-//! | 5 | `http` |
-//! | 6 | `cmd` |
+//! | 4 | `publisher`, `feed`, `follower`, `people` |
+//! | 5 | `desk` |
+//! | 6 | `http`, `dns` |
+//! | 7 | `cmd` |
 //!
 //! Without the feature `daemon` only layers 0 to 2 are built, and the dependency tree has neither tokio nor hyper
 //! nor sled in it.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Module and layer, as in `src/lib.rs`.
-const LAYERS: [(&str, u8); 12] = [
+const LAYERS: [(&str, u8); 15] = [
     ("list", 0),
     ("wire", 1),
     ("formats", 1),
@@ -14,8 +14,11 @@ const LAYERS: [(&str, u8); 12] = [
     ("publisher", 4),
     ("feed", 4),
     ("follower", 4),
-    ("http", 5),
-    ("cmd", 6),
+    ("people", 4),
+    ("desk", 5),
+    ("dns", 6),
+    ("http", 6),
+    ("cmd", 7),
 ];
 
 /// Crates that layers 0 to 2 must not name.
