@@ -15,6 +15,7 @@ mod out;
 mod own;
 mod pieces;
 mod plain;
+pub mod write;
 
 use std::io::{self, BufRead};
 

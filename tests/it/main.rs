@@ -5,6 +5,7 @@ mod cli;
 mod cli_follow;
 mod config;
 mod docs;
+mod export;
 mod failing_disk;
 mod feed;
 mod filter_example;

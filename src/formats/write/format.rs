@@ -1,0 +1,205 @@
+//! The formats: their names, and what each can say.
+
+use std::{fmt, str::FromStr};
+
+use crate::list::{Colour, Kind};
+
+use super::Cx;
+use super::entry::EntryRef;
+use super::{Why, adblock, names, own};
+
+/// Whether a format can say a kind of rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Says {
+    /// Every rule of the kind.
+    All,
+    /// Some; the text says which.
+    Some(&'static str),
+    /// None.
+    None,
+}
+
+/// What overlapping rules a program refuses, or would misread: those that another rule of the list covers are folded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fold {
+    /// Takes them as they are.
+    No,
+    /// Names under a `subtree:`.
+    Names,
+    /// Ranges within a `cidr:`.
+    Ranges,
+}
+
+/// How a list that allows is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum White {
+    /// As rules that allow.
+    Allows,
+    /// As the bare names: what they are for is said where the filter is set up.
+    Plain,
+}
+
+/// All there is to know of a format.
+pub(super) struct Spec {
+    pub(super) name: &'static str,
+    pub(super) extension: &'static str,
+    pub(super) media: &'static str,
+    pub(super) about: &'static str,
+    /// In the order of [`Kind::ALL`].
+    pub(super) says: [Says; 5],
+    pub(super) white: White,
+    /// What a comment line begins with; none: the format has no comments.
+    pub(super) comment: Option<&'static str>,
+    pub(super) fold: Fold,
+    /// Most rules that the program takes; none: no number is known.
+    pub(super) most: Option<u64>,
+    /// Carries attributes, so that actions and categories are not lost.
+    pub(super) attributes: bool,
+    pub(super) begin: fn(&mut Cx<'_>),
+    /// Writes the entry and says how many rules of the format it became, or why it could not.
+    pub(super) entry: fn(&mut Cx<'_>, &EntryRef<'_>) -> Result<u64, Why>,
+    pub(super) end: fn(&mut Cx<'_>),
+}
+
+const NOTHING: fn(&mut Cx<'_>) = |_| {};
+
+/// What most formats have in common; each says what it differs in.
+pub(super) const PLAIN: Spec = Spec {
+    name: "",
+    extension: "txt",
+    media: "text/plain; charset=utf-8",
+    about: "",
+    says: [Says::None; 5],
+    white: White::Plain,
+    comment: Some("#"),
+    fold: Fold::No,
+    most: None,
+    attributes: false,
+    begin: NOTHING,
+    entry: |_, _| Err(Why::Kind),
+    end: NOTHING,
+};
+
+macro_rules! formats {
+    ($($(#[$about:meta])* $name:ident = $spec:expr;)*) => {
+        /// A format that a list can be exported in.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum ExportFormat {
+            $($(#[$about])* $name,)*
+        }
+
+        impl ExportFormat {
+            /// All of them, in the order of the table in docs/FILTERS.md.
+            pub const ALL: &'static [ExportFormat] = &[$(ExportFormat::$name,)*];
+
+            pub(super) fn spec(self) -> &'static Spec {
+                match self {
+                    $(ExportFormat::$name => {
+                        const SPEC: Spec = $spec;
+                        &SPEC
+                    })*
+                }
+            }
+        }
+    };
+}
+
+formats! {
+    /// bwld's own text, one canonical line an entry.
+    Bwld = own::BWLD;
+    /// One JSON object a line.
+    Ndjson = own::NDJSON;
+    /// One name a line, meaning exactly that host.
+    Domains = names::DOMAINS;
+    /// One name a line, meaning the host and all under it.
+    Subtrees = names::SUBTREES;
+    /// A hosts file.
+    Hosts = names::HOSTS;
+    /// Rules of filters in browsers.
+    Adblock = adblock::BROWSER;
+    /// Rules of AdGuard Home and Pi-hole.
+    AdguardDns = adblock::DNS;
+}
+
+impl ExportFormat {
+    /// Its name in addresses and on the command line.
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// What it is and who reads it, in one line.
+    pub fn about(self) -> &'static str {
+        self.spec().about
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        self.spec().media
+    }
+
+    /// A name for a file of it, such as `adult.hosts.txt`.
+    pub fn file_name(self, list: &str) -> String {
+        format!("{list}.{}.{}", self.name(), self.spec().extension)
+    }
+
+    /// Whether it can say rules of this kind.
+    pub fn says(self, kind: Kind) -> Says {
+        let at = Kind::ALL.iter().position(|other| *other == kind);
+        at.map_or(Says::None, |at| self.spec().says[at])
+    }
+
+    /// How a list that allows is written.
+    pub fn white(self) -> White {
+        self.spec().white
+    }
+
+    /// Whether rules that another rule of the list covers are left away, because the program refuses or misreads them.
+    pub fn folds(self) -> bool {
+        self.spec().fold != Fold::No
+    }
+
+    /// Most rules that the program takes, if a number is known: more are refused, unless a limit is given.
+    pub fn most(self) -> Option<u64> {
+        self.spec().most
+    }
+
+    /// Whether it carries categories, ages and all other attributes.
+    pub fn has_attributes(self) -> bool {
+        self.spec().attributes
+    }
+
+    /// What a comment line begins with; none: the format has no comments, and so no header.
+    pub fn comment(self) -> Option<&'static str> {
+        self.spec().comment
+    }
+
+    /// Whether a list of this colour is written in full meaning: a black one always is.
+    pub fn says_colour(self, colour: Colour) -> bool {
+        colour == Colour::Black || self.white() == White::Allows
+    }
+}
+
+impl fmt::Display for ExportFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// There is no such format.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("\"{text}\" is not a format; there are {}", all_names())]
+pub struct NoSuchFormat {
+    text: String,
+}
+
+fn all_names() -> String {
+    ExportFormat::ALL.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl FromStr for ExportFormat {
+    type Err = NoSuchFormat;
+    fn from_str(text: &str) -> Result<Self, NoSuchFormat> {
+        let found = ExportFormat::ALL.iter().copied().find(|format| format.name() == text);
+        found.ok_or_else(|| NoSuchFormat { text: crate::list::quoted(text) })
+    }
+}

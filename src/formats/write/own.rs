@@ -1,0 +1,107 @@
+//! bwld's own text, and JSON lines: every entry with all that it has.
+
+use super::Cx;
+use super::entry::EntryRef;
+use super::format::{PLAIN, Says, Spec, White};
+
+const ALL: [Says; 5] = [Says::All; 5];
+
+pub(super) const BWLD: Spec = Spec {
+    name: "bwld",
+    about: "bwld's own text: one canonical line an entry, with its attributes",
+    says: ALL,
+    white: White::Allows,
+    attributes: true,
+    entry: |cx, entry| {
+        cx.line([entry.line]);
+        Ok(1)
+    },
+    ..PLAIN
+};
+
+pub(super) const NDJSON: Spec = Spec {
+    name: "ndjson",
+    extension: "ndjson",
+    media: "application/x-ndjson",
+    about: "one JSON object a line; the first says what list it is",
+    says: ALL,
+    white: White::Allows,
+    comment: None,
+    attributes: true,
+    begin: |cx| {
+        head_members(cx);
+        cx.put("}\n");
+    },
+    entry: |cx, entry| {
+        object(cx, entry);
+        cx.put("\n");
+        Ok(1)
+    },
+    ..PLAIN
+};
+
+/// `{"list":...` and so on, without the brace that closes it.
+fn head_members(cx: &mut Cx<'_>) {
+    let header = cx.header;
+    cx.put("{\"list\":");
+    string(cx, header.list.as_str());
+    let origin = header.origin.as_ref().map(|origin| origin.as_str());
+    for (name, text) in [
+        ("origin", origin.unwrap_or_default()),
+        ("colour", if cx.black { "black" } else { "white" }),
+        ("title", &header.title),
+        ("owner", &header.owner),
+        ("licence", &header.licence),
+        ("source", &header.source),
+        ("updated", &header.updated.to_string()),
+    ] {
+        member(cx, name, text);
+    }
+    cx.put(&format!(",\"serial\":{},\"entries\":{}", header.serial, header.entries));
+}
+
+/// The entry as an object: `rule`, `cat` as an array, `age` as a number, the others as text.
+fn object(cx: &mut Cx<'_>, entry: &EntryRef<'_>) {
+    cx.put("{\"rule\":");
+    string(cx, entry.rule());
+    if !entry.attributes.is_empty() {
+        for part in entry.attributes.split('\t') {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            match key {
+                "cat" => {
+                    cx.put(",\"cat\":[");
+                    for (at, code) in value.split(',').enumerate() {
+                        cx.put(if at == 0 { "" } else { "," });
+                        string(cx, code);
+                    }
+                    cx.put("]");
+                }
+                "age" => {
+                    cx.put(",\"age\":");
+                    cx.put(value);
+                }
+                _ => member(cx, key, value),
+            }
+        }
+    }
+    cx.put("}");
+}
+
+fn member(cx: &mut Cx<'_>, name: &str, text: &str) {
+    cx.put(",\"");
+    cx.put(name);
+    cx.put("\":");
+    string(cx, text);
+}
+
+/// A JSON string (RFC 8259).
+pub(super) fn string(cx: &mut Cx<'_>, text: &str) {
+    // Nearly every text is of a rule, and has nothing to escape.
+    if text.bytes().all(|c| matches!(c, b' '..=b'~') && c != b'"' && c != b'\\') {
+        cx.out.push(b'"');
+        cx.put(text);
+        cx.out.push(b'"');
+    } else {
+        serde_json::to_writer(&mut cx.out, text).expect("text is always written to memory");
+    }
+}
