@@ -1,0 +1,213 @@
+//! The readers, all of them streams.
+//!
+//! Guarantees: memory is bounded whatever the input; a line that cannot be understood becomes an [`Issue`] with its
+//! place and a hint, never a wider rule; a file that is no list at all is refused as a whole before anything is handed
+//! on. It fetches nothing.
+//!
+//! In every format a line beginning with `#`, `!` or `;` is a comment, and `#` or `;` behind a blank begins one. `#` and
+//! `;` without a blank before them are part of the word, and in a host name an issue: nothing is dropped silently.
+
+mod csv;
+mod detect;
+mod header;
+mod lines;
+mod out;
+mod own;
+mod pieces;
+mod plain;
+
+use std::io::{self, BufRead};
+
+use crate::list::{Attributes, EntryError};
+
+pub use header::{Header, HeaderError, header};
+pub use pieces::{PIECE, Piece, Pieces};
+
+/// How many issues a [`Summary`] keeps; all are counted.
+pub const ISSUES_KEPT: usize = 100;
+
+/// A format of a file of rules.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One domain a line; also `kind:target` and attributes, as in bwld's own text.
+    Domains,
+    /// `/etc/hosts` lines.
+    Hosts,
+    /// Comma-separated with a header line (also with `;` or TAB between the columns).
+    Csv,
+    /// bwld's own text: entry lines, with or without snapshot header; also the header block of `lists/`, and change
+    /// lines with `+`, `~` (put) and `-` (remove).
+    Bwld,
+}
+
+/// How to read.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// The format; `None`: detect from the first 64 KiB.
+    pub format: Option<Format>,
+    /// Scope of plain domains: `false` exact (`domain:`), `true` `subtree:`. Hosts files are always exact.
+    pub subtree: bool,
+    /// Attributes for entries that bring none of their own.
+    pub attributes: Attributes,
+    /// What `*.name` and `.name` in plain lists and CSV mean.
+    pub wildcards: Wildcards,
+    /// Longest line in octets, at least 64; a longer one is one issue and is skipped to its end.
+    pub max_line: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        ReadOptions { format: None, subtree: false, attributes: Attributes::default(), wildcards: Wildcards::Refuse, max_line: 8 * 1024 }
+    }
+}
+
+/// What `*.name` and `.name` mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wildcards {
+    /// An issue: nothing wider than what is written.
+    #[default]
+    Refuse,
+    /// `subtree:name`, because the caller says so.
+    Subtree,
+}
+
+/// One thing that was wrong.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Issue {
+    /// Line number, from 1.
+    pub line: u64,
+    /// Column in octets, from 1.
+    pub column: u32,
+    /// What is wrong.
+    pub reason: String,
+    /// What to do.
+    pub hint: String,
+    /// The offending text, escaped and cut to 80 characters.
+    pub text: String,
+}
+
+/// What was read: counts, and the first [`ISSUES_KEPT`] issues.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Summary {
+    /// The format that was read.
+    pub format: Option<Format>,
+    /// Lines read.
+    pub lines: u64,
+    /// Entries handed on.
+    pub entries: u64,
+    /// Removals handed on.
+    #[serde(default)]
+    pub removals: u64,
+    /// Comment, header and empty lines, and lines of a hosts file that name only this machine.
+    pub comments: u64,
+    /// The last line has no line end: the file may have been cut off.
+    #[serde(default)]
+    pub unterminated: bool,
+    /// All issues, counted.
+    pub issues_total: u64,
+    /// The first of them.
+    pub issues: Vec<Issue>,
+}
+
+/// What a reader hands on: canonical text, borrowed from the reader's own buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Item<'a> {
+    /// An entry to put: its canonical line without LF. Checked as a publisher must (public suffixes refused).
+    Put(&'a str),
+    /// A rule to remove, canonical (only in bwld's own text, as a `-rule` line).
+    Remove(&'a str),
+}
+
+/// Why a file as a whole was refused: nothing of it may become a list.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The input could not be read.
+    #[error("reading the file failed: {0}; try again or take another copy")]
+    Io(#[from] io::Error),
+    /// UTF-16 or UTF-32.
+    #[error("the file is encoded in {0}; save it as UTF-8")]
+    Encoding(&'static str),
+    /// A web page, such as the login page of a network, or the answer of an API.
+    #[error("the file is {0}, not a list; fetch it again and look at it first")]
+    NotAList(&'static str),
+    /// Something compressed or otherwise packed.
+    #[error("the file is {0}; unpack it first")]
+    Packed(&'static str),
+    /// A CSV header line without a column that names a target.
+    #[error("the header line has no column for the target (it has: {0}); name one column rule, domain, url, address or target")]
+    NoTargetColumn(String),
+    /// A CSV header line with two columns for one thing.
+    #[error("the header line has two columns for the {0}; leave one of them")]
+    TwoColumns(&'static str),
+    /// The attributes of [`ReadOptions`] are out of range.
+    #[error("attributes for all entries: {0}")]
+    Attributes(#[from] EntryError),
+}
+
+/// A file whose beginning has been looked at, ready to be read.
+pub enum Opened<R> {
+    /// Its lines stand for themselves: the pieces can be read beside each other.
+    Pieces(Pieces<R>),
+    /// What a line says may depend on those before it.
+    Whole(Whole<R>),
+}
+
+/// A file to be read from beginning to end.
+pub struct Whole<R> {
+    lines: lines::Lines<R>,
+    format: Format,
+}
+
+/// The input behind the beginning that was looked at.
+pub type Rest<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+
+/// Looks at the beginning of `input`.
+///
+/// # Errors
+/// [`ReadError`] if the file as a whole is refused, or could not be read.
+pub fn open<R: BufRead>(input: R, options: &ReadOptions) -> Result<Opened<Rest<R>>, ReadError> {
+    let opened = detect::open(input, options)?;
+    Ok(match opened.format {
+        // Where a single CR ends a line, LF is not where to cut.
+        Format::Domains | Format::Hosts if !opened.cr => Opened::Pieces(Pieces::new(opened.input, opened.format, options.max_line)),
+        format => Opened::Whole(Whole { lines: lines::Lines::new(opened.input, options.max_line, opened.cr), format }),
+    })
+}
+
+impl<R: BufRead> Whole<R> {
+    /// Reads it to its end, handing each entry to `sink` in the order of the file.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn read<E: From<ReadError>>(mut self, options: &ReadOptions, sink: impl FnMut(Item<'_>) -> Result<(), E>) -> Result<Summary, E> {
+        let mut out = out::Out::new(options, sink)?;
+        let lines = &mut self.lines;
+        out.summary.format = Some(self.format);
+        match self.format {
+            Format::Domains => plain::domains(lines, &mut out)?,
+            Format::Hosts => plain::hosts(lines, &mut out)?,
+            Format::Bwld => own::read(lines, &mut out)?,
+            Format::Csv => csv::read(lines, &mut out)?,
+        }
+        out.summary.lines = lines.number();
+        out.summary.unterminated = lines.unterminated();
+        Ok(out.summary)
+    }
+}
+
+/// Reads `input` to its end, handing each entry to `sink` in the order of the file.
+///
+/// # Errors
+/// [`ReadError`] if the file as a whole is refused, before the sink has seen anything (but a read error can come at any
+/// time), or what the sink says; bad lines are not errors but issues in the [`Summary`].
+pub fn read<E: From<ReadError>>(
+    input: impl BufRead,
+    options: &ReadOptions,
+    sink: impl FnMut(Item<'_>) -> Result<(), E>,
+) -> Result<Summary, E> {
+    let opened = detect::open(input, options)?;
+    let lines = lines::Lines::new(opened.input, options.max_line, opened.cr);
+    Whole { lines, format: opened.format }.read(options, sink)
+}
