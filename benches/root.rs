@@ -120,6 +120,7 @@ fn head(c: &mut Criterion) {
         root: Root { digest, bits: 11 },
         entries: 218_844,
         snapshot: SnapshotRef { serial: Serial::FIRST, digest, size: 4_718_592 },
+        audit: None,
         keyset: 1,
         issued: now,
         expires: now.plus(86_400),

@@ -199,7 +199,7 @@ class Head:
         self.raw = raw
         self.text, self.signatures = parse_note(raw, HEAD_MAX)
         found = re.fullmatch(rf"(bwld head v1\n{COMMON}serial {NUM}\nprevious (none|{DIGEST})\nroot ({DIGEST}) k={NUM}\nentries {NUM}\n)"
-                             rf"snapshot {NUM} ({DIGEST}) {NUM}\nkeyset {NUM}\nissued {TIME}\nexpires {TIME}\n", self.text)
+                             rf"snapshot {NUM} ({DIGEST}) {NUM}\n(?:audit [1-9][0-9]{{0,18}} {DIGEST}\n)?keyset {NUM}\nissued {TIME}\nexpires {TIME}\n", self.text)
         need(found, "form", "head")
         self.version = digest(found[1].encode())
         self.origin, self.list, self.colour, self.previous, self.root, self.snapshot = found.group(2, 3, 4, 6, 7, 11)

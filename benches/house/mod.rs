@@ -37,7 +37,7 @@ pub fn publisher(dir: &Path) -> (Publisher, Arc<Store>, Arc<Catalog>) {
     let options = PublisherOptions::new(origin);
     let publisher =
         Publisher::open(store.clone(), catalog.clone(), options, signer, Arc::new(SystemClock), Box::new(|_| ())).expect("opens");
-    publisher.activate_keyset(&root.sign_note(keyset.to_text()).encode()).expect("a valid key set");
+    publisher.activate_keyset(&root.sign_note(keyset.to_text()).encode(), "bench").expect("a valid key set");
     let new = NewList {
         id: list(),
         colour: Colour::Black,

@@ -10,6 +10,7 @@ use crate::store::{ArtefactKind, Content, ListMeta, Sorter};
 
 use super::ahead::Ahead;
 use super::base::list_lines;
+use super::by::By;
 use super::changes::{Staged, write};
 use super::chunks::{LineSender, fan_out, first_cause, join};
 use super::guards::{Screen, Tally};
@@ -89,7 +90,14 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError::Read`] if the file as a whole is refused; else of disk and store. Nothing is staged then.
-    pub fn import(&self, id: &ListId, input: &mut dyn BufRead, options: &ImportOptions, by: &str) -> Result<ImportReport, PublishError> {
+    pub fn import(
+        &self,
+        id: &ListId,
+        input: &mut dyn BufRead,
+        options: &ImportOptions,
+        by: impl Into<By>,
+    ) -> Result<ImportReport, PublishError> {
+        let by = &by.into();
         let slot = self.slot(id)?;
         let (fresh, meta) = {
             let state = slot.lock();
@@ -119,7 +127,7 @@ impl Publisher {
         meta: &Arc<ListMeta>,
         intake: Intake,
         options: &ImportOptions,
-        by: &str,
+        by: &By,
     ) -> Result<ImportReport, PublishError> {
         let Intake { summary, mut found, ahead, rest, mut duplicates } = intake;
         let mut rest = rest.map(Sorter::finish).transpose()?;
@@ -157,13 +165,13 @@ impl Publisher {
         staged: Option<Staged>,
         duplicates: u64,
         mode: ImportMode,
-        by: &str,
+        by: &By,
     ) -> Result<ImportReport, PublishError> {
         let done = staged.is_some();
         if let Some(mut staged) = staged {
             // What was staged before and stays is as well screened as it was.
             staged.screened &= mode == ImportMode::Replace || state.staged.as_ref().is_none_or(|s| s.screened);
-            self.commit_staged(state, Some(staged), by)?;
+            self.commit_staged(state, Some(staged), "list.import", by)?;
         }
         let view = StagedView {
             unchanged: found.unchanged,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::list::{Code, ListId, Serial};
 use crate::store::{Content, ListMeta, PublishedList, Record};
+use crate::wire::Act;
 
 use super::base::list_lines;
+use super::by::{By, digest_of};
 use super::error::cut;
 use super::lines::Lines;
 use super::state::{Slot, State};
@@ -38,11 +40,12 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError::Refused`] by form; [`PublishError::ListExists`].
-    pub fn create_list(&self, new: NewList, by: &str) -> Result<ListView, PublishError> {
+    pub fn create_list(&self, new: NewList, by: impl Into<By>) -> Result<ListView, PublishError> {
         let mut slots = self.slots_mut();
         let state = self.draft(new, |id| slots.contains_key(id))?;
-        let meta = ListMeta::clone(&state.meta);
-        self.store.commit(&Record::List { meta, at: self.clock.now(), by: by.to_owned() })?;
+        let (by, at, meta) = (by.into(), self.clock.now(), ListMeta::clone(&state.meta));
+        let act = Act { after: Some(digest_of(&meta)), ..by.act(at, "list.create", format!("list:{}", meta.id)) };
+        by.commit(&self.store, Record::List { meta, at, by: by.who.clone() }, act)?;
         let view = view(&state);
         slots.insert(state.meta.id.clone(), Arc::new(Slot::new(state)));
         Ok(view)
@@ -93,12 +96,15 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError::Refused`] by form; [`PublishError::NoList`].
-    pub fn set_list(&self, id: &ListId, patch: ListPatch, by: &str) -> Result<ListView, PublishError> {
+    pub fn set_list(&self, id: &ListId, patch: ListPatch, by: impl Into<By>) -> Result<ListView, PublishError> {
         let slot = self.slot(id)?;
         let mut state = slot.lock();
         let meta = patched(&state.meta, patch)?;
         if meta != *state.meta {
-            self.store.commit(&Record::List { meta: meta.clone(), at: self.clock.now(), by: by.to_owned() })?;
+            let (by, at) = (by.into(), self.clock.now());
+            let act = by.act(at, "list.describe", format!("list:{id}"));
+            let act = Act { before: Some(digest_of(&*state.meta)), after: Some(digest_of(&meta)), ..act };
+            by.commit(&self.store, Record::List { meta: meta.clone(), at, by: by.who.clone() }, act)?;
             state.meta = Arc::new(meta);
             if let Some(staged) = &mut state.staged {
                 // The categories may be others now.
@@ -127,12 +133,15 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError::NoList`], or of the store.
-    pub fn remove_list(&self, id: &ListId, by: &str) -> Result<(), PublishError> {
+    pub fn remove_list(&self, id: &ListId, by: impl Into<By>) -> Result<(), PublishError> {
         let slot = self.slot(id)?;
         // In this order everywhere: all lists, then one.
         let mut slots = self.slots_mut();
-        let _state = slot.lock();
-        self.store.commit(&Record::ListRemoved { list: id.clone(), at: self.clock.now(), by: by.to_owned() })?;
+        let state = slot.lock();
+        let (by, at) = (by.into(), self.clock.now());
+        let before = state.last.map(|(_, version)| version);
+        let act = Act { before, ..by.act(at, "list.remove", format!("list:{id}")) };
+        by.commit(&self.store, Record::ListRemoved { list: id.clone(), at, by: by.who.clone() }, act)?;
         slots.remove(id);
         self.catalog.remove(id);
         (self.announce)(id);

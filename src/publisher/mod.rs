@@ -9,6 +9,7 @@
 mod ahead;
 mod api;
 mod base;
+mod by;
 mod changes;
 mod check;
 mod chunks;
@@ -40,6 +41,7 @@ pub use api::{
     ChangeRequest, CheckReport, ImportMode, ImportReport, ListPatch, ListView, LogPage, NewList, PublishReport, PublishRequest, PutEntry,
     Refusal, StagedView,
 };
+pub use by::By;
 pub use error::{Class, PublishError};
 pub use import::ImportOptions;
 pub use maintain::Maintenance;

@@ -7,9 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::list::{Change, ChangeSet, Digest, Entry, ListId, Rule, Serial};
 use crate::store::{ArtefactKind, BaseRef, Content, DeltaRecord, DeltaRef, PublishedList, Record, VersionRecord};
-use crate::wire::{Delta, DeltaHeader, Head, SnapshotHeader, bits_for, compress, keep_bits};
+use crate::wire::{Act, Delta, DeltaHeader, Head, SnapshotHeader, bits_for, compress, keep_bits};
 
 use super::base::{Haste, list_lines, write_base};
+use super::by::By;
 use super::changes::Staged;
 use super::error::cut;
 use super::guards::{FORCEABLE, Screen, Tally, too_much};
@@ -50,7 +51,7 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError::Refused`] by a guard; everything is then as it was, as it is after every other error.
-    pub fn publish(&self, id: &ListId, request: &PublishRequest, by: &str) -> Result<PublishReport, PublishError> {
+    pub fn publish(&self, id: &ListId, request: &PublishRequest, by: impl Into<By>) -> Result<PublishReport, PublishError> {
         check_force(&request.force)?;
         let slot = self.slot(id)?;
         let mut state = slot.lock();
@@ -76,7 +77,7 @@ impl Publisher {
             return Ok(PublishReport { version: None, changes });
         }
         let forced = overridden.iter().map(|guard| guard.place.trim_start_matches("guard:").to_owned()).collect();
-        let version = self.publish_staged(&mut state, request, forced, by)?;
+        let version = self.publish_staged(&mut state, request, forced, &by.into())?;
         Ok(PublishReport { version: Some(version), changes })
     }
 
@@ -85,7 +86,7 @@ impl Publisher {
         state: &mut State,
         request: &PublishRequest,
         forced: Vec<String>,
-        by: &str,
+        by: &By,
     ) -> Result<VersionRecord, PublishError> {
         let place = place(state)?;
         let tally = state.staged.as_ref().map_or(Tally::default(), |s| s.tally);
@@ -100,7 +101,8 @@ impl Publisher {
             root: made.content.root(),
             entries: made.content.entries(),
             snapshot: snapshot_ref(&made.base),
-            // These three are set when it is signed.
+            // These are set when it is signed.
+            audit: None,
             keyset: 0,
             issued: self.clock.now(),
             expires: self.clock.now(),
@@ -109,7 +111,7 @@ impl Publisher {
         let version = VersionRecord {
             serial: place.serial,
             at: head.issued,
-            by: by.to_owned(),
+            by: by.who.clone(),
             reason: request.reason.clone(),
             forced,
             entries: head.entries,
@@ -120,12 +122,12 @@ impl Publisher {
             delta: made.delta.clone(),
         };
         // Crash before the frame is durable: the version does not exist, what is staged stays staged.
-        self.store.commit(&Record::Published {
-            list: state.meta.id.clone(),
-            version: version.clone(),
-            head: note.to_string(),
-            base: made.base.clone(),
-        })?;
+        let list = state.meta.id.clone();
+        let act = by.act(version.at, "list.publish", format!("list:{list} serial:{}", version.serial));
+        let reason = if request.reason.is_empty() { act.reason.clone() } else { request.reason.clone() };
+        let act = Act { before: place.previous, after: Some(version.version), reason, ..act };
+        let record = Record::Published { list, version: version.clone(), head: note.to_string(), base: made.base.clone() };
+        by.commit(&self.store, record, act)?;
         // Crash after: the version exists. The start reads the record, rebuilds this value from base and deltas, and
         // subscribers get the head when they ask.
         self.enter(state, &place, made, note, head, &version);

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, PoisonError};
 
-use crate::list::{ListId, Timestamp};
+use crate::list::{Digest, ListId, Timestamp};
 use crate::store::{BaseRef, PublishedList, Record};
 use crate::trust::{CLOCK_SKEW, Trusted};
-use crate::wire::{Head, MAX_KEYSET, Note, SnapshotRef};
+use crate::wire::{Act, Head, MAX_KEYSET, Note, SnapshotRef};
 
+use super::by::By;
 use super::state::State;
 use super::{PublishError, Publisher, Signed};
 
@@ -25,6 +26,7 @@ impl Publisher {
         // head that they refuse as coming from the future.
         head.issued = before.filter(|b| b.since(now) < CLOCK_SKEW).map_or(now, |b| b.max(now));
         head.expires = head.issued.plus(self.options.lifetime);
+        head.audit = self.store.act_tip()?;
         head.keyset = trusted.keyset().number;
         self.may_sign(&trusted, &head.list, head.issued)?;
         let note = self.signer.sign_note(head.to_text()).encode();
@@ -108,7 +110,7 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::KeySet`] if it is not valid; [`PublishError::Signing`] if this publisher's signing key could not
     /// sign under it: then it is not put in force.
-    pub fn activate_keyset(&self, note: &str) -> Result<u64, PublishError> {
+    pub fn activate_keyset(&self, note: &str, by: impl Into<By>) -> Result<u64, PublishError> {
         let at = self.clock.now();
         let number;
         {
@@ -130,7 +132,11 @@ impl Publisher {
             }
             number = next.keyset().number;
             // Crash before: the key set before stays in force; the operator hands the new one over again.
-            self.store.commit(&Record::KeySet { number, note: next.note().to_owned(), at })?;
+            let by = by.into();
+            let digest = |trusted: &Trusted| Digest::of(trusted.note());
+            let act = by.act(at, "keyset.activate", format!("keyset:{number}"));
+            let act = Act { before: keyset.as_ref().map(digest), after: Some(digest(&next)), ..act };
+            by.commit(&self.store, Record::KeySet { number, note: next.note().to_owned(), at }, act)?;
             // Crash after: the start puts it in force and signs what is signed under an older one.
             self.catalog.set_keyset(number, next.note().into());
             *keyset = Some(next);

@@ -8,7 +8,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::list::{Attributes, Entry, ListId, Rule, rule_of};
 use crate::store::Record;
+use crate::wire::Act;
 
+use super::by::By;
 use super::changes::{Staged, write};
 use super::chunks::{fan_out, first_cause, join};
 use super::error::cut;
@@ -34,7 +36,7 @@ impl Publisher {
     ///
     /// # Errors
     /// [`PublishError::Refused`] with every refusal (on a dry run they are in the view instead).
-    pub fn stage(&self, id: &ListId, request: &ChangeRequest, by: &str) -> Result<StagedView, PublishError> {
+    pub fn stage(&self, id: &ListId, request: &ChangeRequest, by: impl Into<By>) -> Result<StagedView, PublishError> {
         let (wishes, mut refused) = read_request(request);
         let slot = self.slot(id)?;
         let mut state = slot.lock();
@@ -67,7 +69,7 @@ impl Publisher {
         } else {
             if changed {
                 let staged = self.with_overrides(&state, overrides)?;
-                self.commit_staged(&mut state, Some(staged), by)?;
+                self.commit_staged(&mut state, Some(staged), "list.stage", &by.into())?;
             }
             self.view_staged(&state, LISTED)?
         };
@@ -92,26 +94,25 @@ impl Publisher {
     ///
     /// # Errors
     /// If there is no such list, or of the store.
-    pub fn discard(&self, id: &ListId, by: &str) -> Result<StagedView, PublishError> {
+    pub fn discard(&self, id: &ListId, by: impl Into<By>) -> Result<StagedView, PublishError> {
         let slot = self.slot(id)?;
         let mut state = slot.lock();
         let view = self.view_staged(&state, 0)?;
         if state.staged.is_some() {
-            self.commit_staged(&mut state, None, by)?;
+            self.commit_staged(&mut state, None, "list.discard", &by.into())?;
         }
         Ok(view)
     }
 
     /// Makes `staged` what is staged. Crash before: what was staged before stays. Crash after: the start loads this.
-    pub(super) fn commit_staged(&self, state: &mut State, staged: Option<Staged>, by: &str) -> Result<(), PublishError> {
+    pub(super) fn commit_staged(&self, state: &mut State, staged: Option<Staged>, what: &str, by: &By) -> Result<(), PublishError> {
         let staged = staged.filter(|s| s.tally.total() > 0);
-        self.store.commit(&Record::Staged {
-            list: state.meta.id.clone(),
-            changes: staged.as_ref().map(|s| s.digest),
-            count: staged.as_ref().map_or(0, |s| s.tally.total()),
-            at: self.clock.now(),
-            by: by.to_owned(),
-        })?;
+        let (list, at) = (state.meta.id.clone(), self.clock.now());
+        let changes = staged.as_ref().map(|s| s.digest);
+        let before = state.staged.as_ref().map(|s| s.digest);
+        let act = Act { before, after: changes, ..by.act(at, what, format!("list:{list}")) };
+        let count = staged.as_ref().map_or(0, |s| s.tally.total());
+        by.commit(&self.store, Record::Staged { list, changes, count, at, by: by.who.clone() }, act)?;
         state.staged = staged;
         Ok(())
     }

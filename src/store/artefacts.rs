@@ -36,11 +36,14 @@ pub enum ArtefactKind {
     Buckets,
     /// Staged changes: change lines without header, zstd.
     Changes,
+    /// Lines of the audit chain, zstd.
+    Audit,
 }
 
 impl ArtefactKind {
     /// All of them.
-    pub const ALL: [ArtefactKind; 4] = [ArtefactKind::Snapshot, ArtefactKind::Delta, ArtefactKind::Buckets, ArtefactKind::Changes];
+    pub const ALL: [ArtefactKind; 5] =
+        [ArtefactKind::Snapshot, ArtefactKind::Delta, ArtefactKind::Buckets, ArtefactKind::Changes, ArtefactKind::Audit];
 
     /// Ending of the file name, without the dot before it.
     pub const fn ending(self) -> &'static str {
@@ -49,6 +52,7 @@ impl ArtefactKind {
             ArtefactKind::Delta => "delta.zst",
             ArtefactKind::Buckets => "buckets",
             ArtefactKind::Changes => "changes.zst",
+            ArtefactKind::Audit => "audit.zst",
         }
     }
 

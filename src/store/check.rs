@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::list::{Digest, ListId, Serial};
-use crate::wire::{Head, MAX_HEAD, Note};
+use crate::wire::{AuditChain, AuditTip, Head, MAX_HEAD, Note};
 
 use super::{
-    ArtefactName, Artefacts, BaseRef, Frame, FrameId, Record, Store, StoreError,
+    ArtefactName, Artefacts, BaseRef, Frame, FrameId, Owner, Record, Store, StoreError,
     index::{Index, MemoryIndex},
     open::Replay,
     state,
@@ -33,7 +33,7 @@ impl Store {
     pub fn check(&self) -> Result<Checked, StoreError> {
         let mut found = Checked::default();
         let _alone = self.maintenance.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let named = {
+        let (named, bound) = {
             let writer = self.writer();
             let model = MemoryIndex::default();
             let mut replay = Replay::onto(&model)?;
@@ -60,13 +60,45 @@ impl Store {
             let (seen, lists) = (counted(heads.seen, "head", "heads"), counted(heads.last.len() as u64, "list", "lists"));
             found.verified.push(format!("{seen} of {lists}, each naming the one before"));
             found.problems.append(&mut heads.problems);
-            self.read_held(&writer, state::named)?
+            (self.read_held(&writer, state::named)?, heads.bound)
         };
+        self.check_acts(bound, &mut found);
         if let Some(reason) = self.degraded() {
             found.problems.push(format!("the index on the disk has failed ({reason}) and is replaced in memory; restart to make it anew"));
         }
         check_artefacts(&self.artefacts, &named.into_iter().collect(), &mut found);
         Ok(found)
+    }
+}
+
+impl Store {
+    /// The audit chain from its first line to its last, and whether it still has the lines that heads are bound to.
+    fn check_acts(&self, mut bound: Vec<AuditTip>, found: &mut Checked) {
+        bound.sort_unstable_by_key(|tip| tip.number);
+        bound.dedup();
+        let (mut chain, mut at, mut lost) = (AuditChain::default(), 0, None);
+        let read = self.each_act(1, &mut |line| {
+            chain.take(line).map_err(|reason| StoreError::Refused { reason })?;
+            let Some(tip) = chain.tip() else { return Ok(()) };
+            while let Some(wanted) = bound.get(at).filter(|wanted| wanted.number <= tip.number) {
+                if *wanted != tip {
+                    lost.get_or_insert(*wanted);
+                }
+                at += 1;
+            }
+            Ok(())
+        });
+        let lines = chain.tip().map_or(0, |tip| tip.number);
+        if let Err(error) = read {
+            found.problems.push(format!("the audit chain, behind line {lines}: {error}; restore it from a backup"));
+        } else if let Some(lost) = lost.or_else(|| bound.get(at).copied()) {
+            found.problems.push(format!(
+                "a head is bound to line {lost} of the audit chain, which is not there: the chain was rewritten; restore it"
+            ));
+        } else {
+            let heads = counted(bound.len() as u64, "line", "lines");
+            found.verified.push(format!("the audit chain: {}, {heads} of them bound into heads", counted(lines, "line", "lines")));
+        }
     }
 }
 
@@ -92,16 +124,16 @@ fn compare(index: &dyn Index, model: &dyn Index) -> Result<Result<String, String
     }
 }
 
-fn check_artefacts(artefacts: &Artefacts, named: &HashMap<ArtefactName, ListId>, found: &mut Checked) {
+fn check_artefacts(artefacts: &Artefacts, named: &HashMap<ArtefactName, Owner>, found: &mut Checked) {
     let mut whole = 0u64;
     let mut octets = 0;
-    for ((kind, digest), list) in named {
+    for ((kind, digest), owner) in named {
         match artefacts.verify(*kind, digest) {
             Ok(size) => {
                 whole += 1;
                 octets += size;
             }
-            Err(error) => found.problems.push(format!("list {list}: {error}")),
+            Err(error) => found.problems.push(format!("{owner}: {error}")),
         }
     }
     found
@@ -114,6 +146,8 @@ fn check_artefacts(artefacts: &Artefacts, named: &HashMap<ArtefactName, ListId>,
 pub(super) struct HeadChain {
     /// Serial and version digest of each list's newest version so far.
     last: BTreeMap<ListId, (Serial, Digest)>,
+    /// Lines of the audit chain that heads are bound to.
+    pub bound: Vec<AuditTip>,
     /// Heads seen.
     pub seen: u64,
     /// What is wrong.
@@ -123,8 +157,15 @@ pub(super) struct HeadChain {
 impl HeadChain {
     /// Looks at the next frame; what cannot be read is somebody else's to report.
     pub fn frame(&mut self, frame: &Frame<'_>) {
-        match Record::decode(frame.content) {
-            Ok(Record::Published { list, version, head, base }) => {
+        if let Ok(record) = Record::decode(frame.content) {
+            self.record(frame.id, record);
+        }
+    }
+
+    fn record(&mut self, frame: FrameId, record: Record) {
+        match record {
+            Record::All { records } => records.into_iter().for_each(|record| self.record(frame, record)),
+            Record::Published { list, version, head, base } => {
                 let before = self.last.insert(list.clone(), (version.serial, version.version));
                 let wrong = self.head(&head, &base, &list, version.serial, version.version).and_then(|head| {
                     // Where the log begins above a floor, the version before is not known here.
@@ -137,22 +178,22 @@ impl HeadChain {
                     }
                     Ok(())
                 });
-                self.report(frame.id, &list, wrong);
+                self.report(frame, &list, wrong);
             }
-            Ok(Record::Head { list, head, base, .. }) => {
+            Record::Head { list, head, base, .. } => {
                 let wrong = match self.last.get(&list).copied() {
                     Some((serial, version)) => self.head(&head, &base, &list, serial, version).map(|_| ()),
                     None => Err("there is no version for it".into()),
                 };
-                self.report(frame.id, &list, wrong);
+                self.report(frame, &list, wrong);
             }
-            Ok(Record::ListState { state }) => {
+            Record::ListState { state } => {
                 if let Some(last) = state.last {
                     self.last.insert(state.meta.id.clone(), last);
                 }
                 if let (Some(newest), Some((serial, version))) = (&state.newest, state.last) {
                     let wrong = self.head(&newest.head, &newest.base, &state.meta.id, serial, version).map(|_| ());
-                    self.report(frame.id, &state.meta.id, wrong);
+                    self.report(frame, &state.meta.id, wrong);
                 }
             }
             _ => {}
@@ -166,6 +207,7 @@ impl HeadChain {
         if head.list != *list || head.serial != serial {
             return Err(format!("it is of version {} of {}", head.serial, head.list));
         }
+        self.bound.extend(head.audit);
         if head.version_digest() != version {
             return Err("it has another version digest than the log".into());
         }

@@ -120,7 +120,7 @@ impl Store {
     }
 
     fn commit_record(&self, record: &Record) -> Result<FrameId, StoreError> {
-        if matches!(record, Record::ListState { .. } | Record::Version { .. }) {
+        if record.restates() {
             return Err(StoreError::Refused { reason: "only a checkpoint may restate the state".into() });
         }
         let names = record.artefacts();
@@ -216,6 +216,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`] and those of [`Journal::checkpoint`].
     pub fn maintain(&self) -> Result<Maintenance, StoreError> {
+        self.seal_acts()?;
         let swept = self.sweep()?;
         let _alone = self.maintenance.lock().unwrap_or_else(PoisonError::into_inner);
         let mut writer = self.writer();
@@ -276,7 +277,7 @@ impl Store {
     }
 
     /// Reads from the index; one that fails is replaced, once.
-    fn read<T>(&self, f: impl Fn(&dyn Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn read<T>(&self, f: impl Fn(&dyn Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match f(&*self.index_now()) {
             Err(StoreError::Index { .. }) => self.read_held(&self.writer(), f),
             other => other,

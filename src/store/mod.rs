@@ -4,6 +4,7 @@
 //! Guarantees: what [`Store::commit`] acknowledged is there after SIGKILL and after power loss; what it did not
 //! acknowledge is either whole or absent. It knows nothing of HTTP or of who may do what.
 
+mod acts;
 mod artefacts;
 mod backup;
 mod catalog;
@@ -28,6 +29,7 @@ mod segments;
 mod sort;
 mod state;
 
+pub use acts::ACTS_PER_SEAL;
 pub use artefacts::{ArtefactKind, ArtefactName, ArtefactWriter, Artefacts, SweepReport};
 pub use backup::{BackupReport, RestoreOptions, RestoreReport, restore};
 pub use catalog::{Catalog, DeltaRef, PublishedList};
@@ -42,7 +44,7 @@ pub use journal::{FrameId, Journal, JournalOptions, JournalRecovery};
 pub use lock::FolderLock;
 pub use meta::ListMeta;
 pub use open::{IndexRecovery, Progress, Recovery, Stage};
-pub use records::{BaseRef, DeltaRecord, ListState, Newest, Record, VersionRecord};
+pub use records::{BaseRef, DeltaRecord, ListState, Newest, Owner, Record, SealedActs, VersionRecord};
 pub use secrets::{create_secret, read_secret};
 pub use segment::{Frame, Torn};
 pub use sort::{Sorted, Sorter};

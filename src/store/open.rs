@@ -9,11 +9,11 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::list::{Digest, ListId};
+use crate::list::Digest;
 
 use super::{
-    ArtefactName, Artefacts, Disk, FolderLock, Frame, IndexKind, Journal, JournalOptions, JournalRecovery, Record, Store, StoreError,
-    StoreOptions, Torn,
+    ArtefactName, Artefacts, Disk, FolderLock, Frame, IndexKind, Journal, JournalOptions, JournalRecovery, Owner, Record, Store,
+    StoreError, StoreOptions, Torn,
     commit::Writer,
     disk::{at, create_folder},
     frame::FRAME_HEADER,
@@ -78,7 +78,7 @@ pub struct Recovery {
     /// Segments of the journal moved to the archive that a crash had left behind a checkpoint.
     pub archived: u64,
     /// Artefacts that records name and that are not there, each with a list that needs it.
-    pub missing: Vec<(ArtefactName, ListId)>,
+    pub missing: Vec<(ArtefactName, Owner)>,
 }
 
 impl Store {
@@ -112,7 +112,7 @@ impl Store {
         let (index, became, journal, found) = read_journal(dir, options, &disk, progress)?;
         let named = state::named(&*index)?;
         let swept = artefacts.sweep(&named.iter().map(|(name, _)| *name).collect::<HashSet<_>>())?;
-        let owners: HashMap<ArtefactName, ListId> = named.into_iter().collect();
+        let owners: HashMap<ArtefactName, Owner> = named.into_iter().collect();
         let missing = swept.missing.iter().filter_map(|name| Some((*name, owners.get(name)?.clone()))).collect();
         let recovery = Recovery { torn: found.torn, index: became, swept: swept.removed, archived: found.archived, missing };
         let store = Store {
@@ -299,7 +299,7 @@ impl<'a> Replay<'a> {
         }
         let bad = |reason: String| StoreError::BadFrame { frame: frame.id, reason };
         let record = Record::decode(frame.content).map_err(bad)?;
-        if matches!(record, Record::ListState { .. } | Record::Version { .. }) && !frame.state {
+        if record.restates() && !frame.state {
             return Err(bad("it restates the state outside a checkpoint".into()));
         }
         match self.overlay.apply(&record) {

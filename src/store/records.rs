@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::list::{Digest, ListId, Serial, Timestamp};
 
+use crate::wire::{Act, AuditLine, AuditTip};
+
 use super::{ArtefactKind, ArtefactName, ListMeta};
 
 /// A base: a snapshot and its bucket file, of one version.
@@ -109,6 +111,38 @@ impl ListState {
     }
 }
 
+/// Lines of the audit chain that lie in an artefact, as an export has them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedActs {
+    /// Number of the first line.
+    pub first: u64,
+    /// The last line.
+    pub last: AuditTip,
+    /// Digest of the lines, and artefact name.
+    pub digest: Digest,
+    /// Their size in octets.
+    pub size: u64,
+}
+
+/// What needs an artefact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// A list.
+    List(ListId),
+    /// The audit chain.
+    Audit,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Owner::List(id) => write!(f, "list {id}"),
+            Owner::Audit => f.write_str("the audit chain"),
+        }
+    }
+}
+
 /// One frame. Each is applied to the index by the same code in normal running and at recovery.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "kebab-case", deny_unknown_fields)]
@@ -130,6 +164,16 @@ pub enum Record {
     DeltasDropped { list: ListId, before: Serial, at: Timestamp },
     /// Serials of a list go on above this one (after a restore).
     SerialFloor { list: ListId, serial: Serial, at: Timestamp },
+    /// Several at once: all of them or none, in this order.
+    All { records: Vec<Record> },
+    /// Something was done: the next line of the audit chain. Number and digest follow from the line before, at a commit as at recovery.
+    Act { act: Act },
+    /// What the rooms above keep: `value` under `key` in `table` from now on; none: no longer there.
+    Document { table: String, key: String, value: Option<serde_json::Value> },
+    /// The oldest lines of the audit chain are in this artefact now and no longer in the index.
+    AuditSealed { sealed: SealedActs },
+    /// In a checkpoint: a line of the audit chain. Only the store writes it.
+    Audited { line: AuditLine },
     /// In a checkpoint: a list as it was then. Only the store writes it.
     ListState { state: ListState },
     /// In a checkpoint: an entry of a list's log. Only the store writes it.
@@ -137,6 +181,15 @@ pub enum Record {
 }
 
 impl Record {
+    /// Whether only a checkpoint may say it.
+    pub(super) fn restates(&self) -> bool {
+        match self {
+            Record::ListState { .. } | Record::Version { .. } | Record::Audited { .. } => true,
+            Record::All { records } => records.iter().any(Record::restates),
+            _ => false,
+        }
+    }
+
     /// As in a frame.
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a record has only text keys and values that JSON can hold")
@@ -160,6 +213,8 @@ impl Record {
                 of_base(base).into_iter().chain(delta).collect()
             }
             Record::Head { base, .. } => of_base(base).into(),
+            Record::AuditSealed { sealed } => vec![(ArtefactKind::Audit, sealed.digest)],
+            Record::All { records } => records.iter().flat_map(Record::artefacts).collect(),
             _ => Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::list::{Colour, Digest, ListId, Origin, Serial, Timestamp};
 
-use super::{MAX_BITS, Root, WireError, lines::Lines};
+use super::{AuditTip, MAX_BITS, Root, WireError, lines::Lines};
 
 /// A snapshot from which deltas lead to a version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +36,8 @@ pub struct Head {
     pub entries: u64,
     /// Where to begin without a state of one's own.
     pub snapshot: SnapshotRef,
+    /// The newest line of the publisher's audit chain at signing; `None`: there is no chain. It may differ between two heads of one version.
+    pub audit: Option<AuditTip>,
     /// Number of the key set in force at signing.
     pub keyset: u64,
     /// When it was signed.
@@ -50,6 +52,9 @@ impl Head {
         let mut text = self.version_text();
         let SnapshotRef { serial, digest, size } = self.snapshot;
         let _ = writeln!(text, "snapshot {serial} {digest} {size}");
+        if let Some(audit) = self.audit {
+            let _ = writeln!(text, "audit {audit}");
+        }
         let _ = writeln!(text, "keyset {}\nissued {}\nexpires {}", self.keyset, self.issued, self.expires);
         text
     }
@@ -81,6 +86,7 @@ impl Head {
         if snapshot.serial > serial {
             return Err(lines.error(format!("the snapshot is of serial {}, later than the head's {serial}", snapshot.serial)));
         }
+        let audit = lines.peek().starts_with("audit ").then(|| lines.parsed("audit")).transpose()?;
         let keyset = lines.number("keyset")?;
         if keyset == 0 {
             return Err(lines.error("key sets are numbered from 1"));
@@ -88,7 +94,7 @@ impl Head {
         let issued = lines.parsed("issued")?;
         let expires = lines.parsed("expires")?;
         lines.end()?;
-        Ok(Head { origin, list, colour, serial, previous, root, entries, snapshot, keyset, issued, expires })
+        Ok(Head { origin, list, colour, serial, previous, root, entries, snapshot, audit, keyset, issued, expires })
     }
 
     /// SHA-256 over the text through the `entries` line: what this version is, whenever it was signed.
@@ -154,8 +160,8 @@ expires 2026-11-25T01:00:00Z
         let names = ("[a-z]{1,9}(\\.[a-z0-9]{1,9}){0,3}", "[a-z0-9][a-z0-9-]{0,20}", any::<bool>());
         let numbers = (1..=i64::MAX as u64, 0..=20_u8, 1 << 20..=i64::MAX as u64, 1..=i64::MAX as u64, 0..=i64::MAX as u64);
         let times = (0..=Timestamp::MAX.unix(), 0..=Timestamp::MAX.unix());
-        (names, numbers, (digest(), digest(), digest()), times, 1..=i64::MAX as u64).prop_map(
-            |((origin, list, black), (serial, bits, entries, keyset, size), (previous, root, snapshot), (issued, expires), at)| {
+        (names, numbers, (digest(), digest(), digest(), any::<bool>()), times, 1..=i64::MAX as u64).prop_map(
+            |((origin, list, black), (serial, bits, entries, keyset, size), (previous, root, snapshot, audited), (issued, expires), at)| {
                 let serial = Serial::new(serial).unwrap();
                 Head {
                     origin: origin.parse().unwrap(),
@@ -166,6 +172,7 @@ expires 2026-11-25T01:00:00Z
                     root: Root { digest: root, bits },
                     entries,
                     snapshot: SnapshotRef { serial: Serial::new(at.min(serial.get())).unwrap(), digest: snapshot, size },
+                    audit: audited.then_some(AuditTip { number: at, digest: root }),
                     keyset,
                     issued: Timestamp::from_unix(issued),
                     expires: Timestamp::from_unix(expires),
@@ -181,6 +188,20 @@ expires 2026-11-25T01:00:00Z
         assert_eq!(head.to_text(), TEXT);
         let through_entries = TEXT.find("snapshot").unwrap();
         assert_eq!(head.version_digest(), Digest::of(&TEXT[..through_entries]));
+    }
+
+    #[test]
+    fn the_audit_line_is_there_or_not_and_no_part_of_the_version() {
+        let audit = format!("audit 17 sha256:{}\n", "4".repeat(64));
+        let bound = TEXT.replace("keyset 3", &format!("{audit}keyset 3"));
+        let head = Head::parse(&bound).unwrap();
+        assert_eq!(head.audit.map(|a| a.number), Some(17));
+        assert_eq!((head.to_text(), head.version_digest()), (bound.clone(), Head::parse(TEXT).unwrap().version_digest()));
+        for wrong in ["audit 0 ", "audit 017 ", "audit +17 ", "audit 17"] {
+            assert!(Head::parse(&bound.replace("audit 17 ", wrong)).is_err(), "{wrong}");
+        }
+        assert!(Head::parse(&TEXT.replace("keyset 3", &format!("{audit}{audit}keyset 3"))).is_err());
+        assert!(Head::parse(&TEXT.replace("entries", &format!("{audit}entries"))).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Guarantees: parse and print are inverse and there is one encoding per value; nothing larger than its limit is read
 //! (docs/PROTOCOL.md sections 5 to 9). It verifies no signature (that is `trust`) and touches no file or socket.
 
+mod audit;
 mod compress;
 mod delta;
 mod error;
@@ -13,6 +14,7 @@ mod note;
 mod root;
 mod snapshot;
 
+pub use audit::{Act, AuditChain, AuditLine, AuditTip, MAX_AUDIT_LINE};
 pub use compress::{WINDOW_LOG, ZstdReader, ZstdWriter, compress, decompress};
 pub use delta::{Delta, DeltaHeader};
 pub use error::WireError;

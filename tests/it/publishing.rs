@@ -234,6 +234,7 @@ impl World {
             root: content.root(),
             entries: content.entries(),
             snapshot: SnapshotRef { serial: base.serial, digest: base.snapshot, size: base.snapshot_size },
+            audit: None,
             keyset: 1,
             issued,
             expires: issued.plus(86_400),

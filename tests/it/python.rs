@@ -63,7 +63,7 @@ impl Desk {
         let announce = Box::new(move |id: &ListId| told.announce(id));
         let options = PublisherOptions::new(signed::origin());
         let publisher = Publisher::open(store, catalog, options, signed::key("signing-1"), clock.clone(), announce).expect("a publisher");
-        publisher.activate_keyset(&signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"])).expect("a key set");
+        publisher.activate_keyset(&signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]), "test").expect("a key set");
         let new = NewList {
             id: test(),
             colour: Colour::Black,
@@ -98,7 +98,7 @@ impl Desk {
     /// Key set 2 takes effect; heads signed from here on name it.
     fn advance_keys(&self) {
         let note = signed::note(&signed::keyset_2().to_text(), &["root-a", "root-b"]);
-        self.publisher.activate_keyset(&note).expect("key set 2");
+        self.publisher.activate_keyset(&note, "test").expect("key set 2");
     }
 
     fn export(&self) -> String {

@@ -219,6 +219,7 @@ pub fn head(number: u64) -> Head {
         root: tree_root(&content, bits),
         entries: content.len() as u64,
         snapshot: SnapshotRef { serial: serial(1), digest, size: bytes.len() as u64 },
+        audit: None,
         keyset: 3,
         issued: time("2026-11-24T11:00:00Z"),
         expires: time("2026-11-25T11:00:00Z"),

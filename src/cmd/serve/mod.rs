@@ -135,7 +135,7 @@ fn open(loaded: &Loaded, settings: &Config, disk: Arc<dyn Disk>) -> anyhow::Resu
     let publisher = publisher(&store, catalog, settings, origin, signer, clock.clone(), hub.clone())?;
     if let Some(note) = first {
         // Crash before: the next start finds the same note and puts it in force.
-        publisher.activate_keyset(&note).context("putting the first key set in force")?;
+        publisher.activate_keyset(&note, "bwld").context("putting the first key set in force")?;
     }
     if settings.serve.shipped_lists {
         shipped::take_in(&publisher, |id| matches!(store.list(id), Ok(Some(_))))?;
@@ -204,8 +204,8 @@ fn say(recovery: &Recovery) {
     if recovery.swept > 0 {
         tracing::info!(files = recovery.swept, "files that nothing names any more have been removed");
     }
-    for (name, list) in &recovery.missing {
-        tracing::error!(?name, %list, "a file that the journal names is missing; run bwld check, then bwld restore");
+    for (name, owner) in &recovery.missing {
+        tracing::error!(?name, %owner, "a file that the journal names is missing; run bwld check, then bwld restore");
     }
 }
 

@@ -195,7 +195,7 @@ mod tests {
         let later = options.renew_after + 1;
         let publisher = Publisher::open(Arc::new(store), Arc::new(Catalog::default()), options, signer, clock.clone(), Box::new(|_| ()));
         let publisher = Arc::new(publisher.expect("a publisher"));
-        publisher.activate_keyset(&note).expect("a key set");
+        publisher.activate_keyset(&note, "bwld").expect("a key set");
         let id: crate::list::ListId = "t".parse().expect("a name");
         let (title, none) = ("T".to_owned(), String::new);
         let new = NewList {

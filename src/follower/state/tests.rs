@@ -90,6 +90,7 @@ impl Publisher {
             root,
             entries: lines.len() as u64,
             snapshot,
+            audit: None,
             keyset: 1,
             issued: now(),
             expires: now().plus(86_400),

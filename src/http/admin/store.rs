@@ -27,7 +27,7 @@ pub(super) struct Activated {
 pub(super) async fn keyset(State(shared): State<Shared>, body: Body) -> Result<Json<Activated>, Problem> {
     let note = whole(&shared, body, MAX_KEYSET).await?;
     let note = String::from_utf8(note.to_vec()).map_err(|_| Problem::bad_request("bad-note", "a key set is a signed note, in text"))?;
-    let keyset = with_publisher(&shared, move |publisher| publisher.activate_keyset(&note)).await?;
+    let keyset = with_publisher(&shared, move |publisher| publisher.activate_keyset(&note, super::BY)).await?;
     Ok(Json(Activated { keyset }))
 }
 

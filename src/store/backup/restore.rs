@@ -162,10 +162,10 @@ fn verify_backup(from: &Path, expected: Option<Digest>) -> Result<Manifest, Stor
     if let Some(problem) = heads.problems.first() {
         return Err(bad(from, problem.clone()));
     }
-    for ((kind, digest), list) in state::named(&state)? {
+    for ((kind, digest), owner) in state::named(&state)? {
         let path = Path::new("artefacts").join(relative_path((kind, digest)));
         if !path.to_str().is_some_and(|p| listed.contains(p)) {
-            return Err(bad(from, format!("{} is missing, which list {list} needs", path.display())));
+            return Err(bad(from, format!("{} is missing, which {owner} needs", path.display())));
         }
         verify_file(&from.join(&path), kind, &digest)?;
     }

@@ -5,12 +5,16 @@
 //! K number                   key set
 //! L list                     ListState
 //! V list 00 !serial          VersionRecord; the complement of the serial, so that the newest comes first
+//! A !number                  a line of the audit chain that is not yet sealed; the newest comes first
+//! B !first                   SealedActs
+//! D table 00 key             a document of a room above
 //! ```
 //!
 //! Guarantees: applying is the same code at a commit and at recovery, and depends on nothing but record and index; a record that
 //! does not fit is refused and changes nothing; applying a checkpoint to the state it restates changes nothing. The fingerprint is a sum over
 //! all pairs, so an index that has silently lost or kept too much is noticed by [`fingerprint_holds`].
 
+mod documents;
 mod mark;
 mod overlay;
 mod query;
@@ -22,6 +26,7 @@ use super::{
     index::{Index, Pair},
 };
 
+pub(super) use documents::{act_lines, act_tip, document, documents, sealed};
 pub(super) use mark::{Mark, fingerprint_holds, mark};
 pub(super) use overlay::Overlay;
 pub(super) use query::{checkpoint, checkpoint_len, keysets, list, lists, named, versions};

@@ -1,14 +1,17 @@
 //! How each record changes the index: changes are gathered on top of it and written at once.
 
 use crate::list::{Digest, ListId};
+use crate::wire::{AuditLine, AuditTip};
 
 use super::{
     super::{
-        BaseRef, FrameId, ListMeta, ListState, Record, StoreError, VersionRecord,
+        BaseRef, FrameId, ListMeta, ListState, Record, SealedActs, StoreError, VersionRecord,
         index::{Changes, Index},
         records::Newest,
     },
-    MARK, decode, encode, keyset_key, list_key, mark, refused, version_key,
+    MARK, decode,
+    documents::{ACTS, act_key, act_tip, document_key, sealed_key, tip_of},
+    encode, keyset_key, list_key, mark, refused, version_key,
 };
 
 /// Changes on top of an index, not yet applied.
@@ -28,6 +31,28 @@ impl<'a> Overlay<'a> {
             Some(value) => Ok(value.clone()),
             None => self.index.get(key),
         }
+    }
+
+    /// The newest line of the audit chain. Sealing always leaves one line, so that it is not looked for in artefacts.
+    fn act_tip(&self) -> Result<Option<AuditTip>, StoreError> {
+        let mut here = self.changes.range(ACTS.to_vec()..).take_while(|(key, _)| key.starts_with(ACTS));
+        let here = here.find_map(|(_, value)| value.as_ref()).map(|line| tip_of(line)).transpose()?;
+        // Both are asked: a checkpoint restates the newest lines first, so they may be written while older ones are still here.
+        Ok(here.into_iter().chain(act_tip(self.index)?).max_by_key(|tip| tip.number))
+    }
+
+    /// Takes the lines that lie in an artefact out. Restated by a checkpoint, there are none to take out.
+    fn seal(&mut self, sealed: &SealedActs) -> Result<(), StoreError> {
+        if sealed.first > sealed.last.number {
+            return Err(refused("sealed lines of the audit chain end before they begin"));
+        }
+        for number in sealed.first..=sealed.last.number {
+            if self.get(&act_key(number))?.is_some() {
+                self.changes.insert(act_key(number), None);
+            }
+        }
+        self.put(sealed_key(sealed.first), encode(sealed));
+        Ok(())
     }
 
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
@@ -109,6 +134,23 @@ impl<'a> Overlay<'a> {
                 let mut state = self.list(list)?.ok_or_else(|| refused(format!("there is no list {list}")))?;
                 state.floor = state.floor.max(Some(*serial));
                 self.set(&state);
+                Ok(())
+            }
+            Record::All { records } => records.iter().try_for_each(|record| self.apply(record)),
+            Record::Act { act } => {
+                let line = AuditLine::after(self.act_tip()?, act.clone());
+                self.put(act_key(line.number), line.encode().into_bytes());
+                Ok(())
+            }
+            Record::Audited { line } => {
+                self.put(act_key(line.number), line.encode().into_bytes());
+                Ok(())
+            }
+            Record::AuditSealed { sealed } => self.seal(sealed),
+            Record::Document { table, key, value } => {
+                let key = document_key(table, key)
+                    .ok_or_else(|| refused("a table's name or a document's key is empty, too long or holds NUL"))?;
+                self.changes.insert(key, value.as_ref().map(encode));
                 Ok(())
             }
             Record::ListState { state } => {

@@ -4,10 +4,12 @@ use crate::list::{ListId, Serial};
 
 use super::{
     super::{
-        ArtefactKind, ArtefactName, ListState, Record, StoreError, VersionRecord,
+        ArtefactKind, ArtefactName, ListState, Owner, Record, StoreError, VersionRecord,
         index::{Index, Pair},
     },
-    MARK, Overlay, PAGE, decode, each, mark, version_key, versions_prefix,
+    MARK, Overlay, PAGE, decode,
+    documents::{document_of, line_of, sealed},
+    each, mark, version_key, versions_prefix,
 };
 
 /// The state of a list.
@@ -48,17 +50,18 @@ pub(in crate::store) fn keysets(index: &dyn Index) -> Result<Vec<(u64, String)>,
     Ok(found)
 }
 
-/// The artefacts that the state names, each with the list it belongs to.
-pub(in crate::store) fn named(index: &dyn Index) -> Result<Vec<(ArtefactName, ListId)>, StoreError> {
-    let mut names = Vec::new();
+/// The artefacts that the state names, each with what it belongs to.
+pub(in crate::store) fn named(index: &dyn Index) -> Result<Vec<(ArtefactName, Owner)>, StoreError> {
+    let mut names: Vec<(ArtefactName, Owner)> =
+        sealed(index)?.into_iter().map(|sealed| ((ArtefactKind::Audit, sealed.digest), Owner::Audit)).collect();
     for state in lists(index)? {
         let id = &state.meta.id;
         for base in state.newest.iter().map(|n| &n.base).chain(&state.previous_base) {
-            names.push(((ArtefactKind::Snapshot, base.snapshot), id.clone()));
-            names.push(((ArtefactKind::Buckets, base.buckets), id.clone()));
+            names.push(((ArtefactKind::Snapshot, base.snapshot), Owner::List(id.clone())));
+            names.push(((ArtefactKind::Buckets, base.buckets), Owner::List(id.clone())));
         }
         if let Some((digest, _)) = state.staged {
-            names.push(((ArtefactKind::Changes, digest), id.clone()));
+            names.push(((ArtefactKind::Changes, digest), Owner::List(id.clone())));
         }
         if state.newest.is_some() {
             named_deltas(index, &state, &mut names)?;
@@ -68,7 +71,7 @@ pub(in crate::store) fn named(index: &dyn Index) -> Result<Vec<(ArtefactName, Li
 }
 
 /// Deltas are kept without gaps, the last one leading to the newest version: from there back until one is missing or was dropped.
-fn named_deltas(index: &dyn Index, state: &ListState, names: &mut Vec<(ArtefactName, ListId)>) -> Result<(), StoreError> {
+fn named_deltas(index: &dyn Index, state: &ListState, names: &mut Vec<(ArtefactName, Owner)>) -> Result<(), StoreError> {
     let id = &state.meta.id;
     let mut before = None;
     loop {
@@ -76,7 +79,7 @@ fn named_deltas(index: &dyn Index, state: &ListState, names: &mut Vec<(ArtefactN
         for version in &page {
             let from = Serial::new(version.serial.get() - 1);
             match &version.delta {
-                Some(delta) if from >= state.deltas_from => names.push(((ArtefactKind::Delta, delta.digest), id.clone())),
+                Some(delta) if from >= state.deltas_from => names.push(((ArtefactKind::Delta, delta.digest), Owner::List(id.clone()))),
                 _ => return Ok(()),
             }
         }
@@ -127,6 +130,12 @@ fn as_record(key: &[u8], value: &[u8]) -> Result<Record, StoreError> {
         Some((b'V', rest)) => {
             let list = rest.split(|b| *b == 0).next().and_then(|b| std::str::from_utf8(b).ok()).and_then(|s| s.parse().ok());
             Ok(Record::Version { list: list.ok_or_else(unreadable)?, version: decode(value)? })
+        }
+        Some((b'A', _)) => Ok(Record::Audited { line: line_of(value)? }),
+        Some((b'B', _)) => Ok(Record::AuditSealed { sealed: decode(value)? }),
+        Some((b'D', rest)) => {
+            let (table, key) = document_of(rest).ok_or_else(unreadable)?;
+            Ok(Record::Document { table, key, value: Some(decode(value)?) })
         }
         _ => Err(unreadable()),
     }

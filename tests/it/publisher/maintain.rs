@@ -46,11 +46,11 @@ fn a_new_key_set_signs_everything_anew_and_one_that_cannot_sign_is_refused() {
     let two = signed::keyset_2();
     let roots = ["root-a", "root-b", "root-d"];
     // Not signed by enough of the old ones.
-    let error = house.publisher.activate_keyset(&signed::note(&two.to_text(), &["root-d"])).unwrap_err();
+    let error = house.publisher.activate_keyset(&signed::note(&two.to_text(), &["root-d"]), "test").unwrap_err();
     assert_eq!(error.class(), Class::Reject);
     let mut without = two.clone();
     without.signing.clear();
-    let error = house.publisher.activate_keyset(&signed::note(&without.to_text(), &roots)).unwrap_err();
+    let error = house.publisher.activate_keyset(&signed::note(&without.to_text(), &roots), "test").unwrap_err();
     assert!(matches!(error, PublishError::Signing(_)), "{error}");
     assert_eq!(house.published().head.keyset, 1);
 
@@ -58,7 +58,7 @@ fn a_new_key_set_signs_everything_anew_and_one_that_cannot_sign_is_refused() {
     if with.signing.iter().all(|line| line.name != "signing-1") {
         with.signing.insert(0, signed::keyset_1().signing[0].clone());
     }
-    assert_eq!(house.publisher.activate_keyset(&signed::note(&with.to_text(), &roots)).unwrap(), 2);
+    assert_eq!(house.publisher.activate_keyset(&signed::note(&with.to_text(), &roots), "test").unwrap(), 2);
     assert_eq!(house.published().head.keyset, 2);
     house.assert_sound();
     drop(house);

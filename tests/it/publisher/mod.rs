@@ -57,7 +57,7 @@ impl House {
             Box::new(move |id| heard.lock().unwrap().push(id.clone())),
         )?;
         if catalog.keyset(None).is_none() {
-            publisher.activate_keyset(&signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]))?;
+            publisher.activate_keyset(&signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]), "test")?;
         }
         Ok(House { publisher, catalog, store, clock, announced })
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use bwld::list::{Colour, Digest};
-use bwld::store::{ArtefactKind, Class, IndexRecovery, Record, StoreError};
+use bwld::store::{ArtefactKind, Class, IndexRecovery, Owner, Record, StoreError};
 
 use super::made::*;
 
@@ -111,7 +111,7 @@ fn a_start_sweeps_what_nothing_names_and_says_what_is_missing() {
     fs::remove_file(&snapshot).unwrap();
     let (_store, recovery) = open(dir.path(), MEMORY);
     assert_eq!(recovery.swept, 1);
-    assert_eq!(recovery.missing, [((ArtefactKind::Snapshot, Digest::of("snapshot of a 1\n")), id("a"))]);
+    assert_eq!(recovery.missing, [((ArtefactKind::Snapshot, Digest::of("snapshot of a 1\n")), Owner::List(id("a")))]);
     assert!(foreign.exists());
     assert!(!dir.path().join("artefacts/tmp/1-1.tmp").exists());
 }

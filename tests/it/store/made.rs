@@ -70,6 +70,7 @@ fn head(name: &str, n: u64, base: &BaseRef, previous: Option<Digest>) -> Head {
         root: Root { digest: Digest::of(format!("root of {name} {n}")), bits: 0 },
         entries: n,
         snapshot: SnapshotRef { serial: base.serial, digest: base.snapshot, size: base.snapshot_size },
+        audit: None,
         keyset: 1,
         issued: at(n),
         expires: at(n + 86_400),

@@ -1,5 +1,6 @@
 //! The data folder: commits, recovery, faults, checkpoints, backup.
 
+mod acts;
 mod backup;
 mod commits;
 mod faults;
