@@ -25,14 +25,26 @@ fn read(c: &mut Criterion) {
         (Format::Hosts, String::new()),
         (Format::Csv, "domain,category\n".to_owned()),
         (Format::Bwld, String::new()),
+        (Format::Subtrees, String::new()),
+        (Format::Adblock, String::new()),
+        (Format::Dnsmasq, String::new()),
+        (Format::Unbound, String::new()),
+        (Format::Bind, String::new()),
+        (Format::Rpz, "$ORIGIN rpz.example.\n@ SOA . . 1 1 1 1 1\n".to_owned()),
     ];
     for name in &names {
         for (format, text) in &mut forms {
             let _ = match format {
-                Format::Domains => writeln!(text, "{name}"),
+                Format::Domains | Format::Subtrees => writeln!(text, "{name}"),
+                Format::Adblock => writeln!(text, "||{name}^"),
+                Format::Dnsmasq => writeln!(text, "address=/{name}/0.0.0.0"),
+                Format::Unbound => writeln!(text, "local-zone: \"{name}\" always_nxdomain"),
+                Format::Bind => writeln!(text, "zone \"{name}\" {{ type master; file \"null.zone\"; }};"),
+                Format::Rpz => writeln!(text, "{name} CNAME .\n*.{name} CNAME ."),
                 Format::Hosts => writeln!(text, "0.0.0.0 {name}"),
                 Format::Csv => writeln!(text, "{name},ads"),
                 Format::Bwld => writeln!(text, "domain:{name}\tcat=ads"),
+                other => unreachable!("{other} is not measured"),
             };
         }
     }
@@ -42,8 +54,8 @@ fn read(c: &mut Criterion) {
     let expected = entries(&forms[0].1, Format::Domains);
     assert!(expected * 100 > names.len() as u64 * 99, "{expected} of {}", names.len());
     for (format, text) in &forms {
-        assert_eq!(entries(text, *format), expected, "{format:?} says the same");
-        group.bench_function(format!("{format:?}"), |b| b.iter(|| entries(text, *format)));
+        assert_eq!(entries(text, *format), expected, "{format} says the same");
+        group.bench_function(format.name(), |b| b.iter(|| entries(text, *format)));
     }
     group.bench_function("alternative: lines, idna, psl", |b| {
         b.iter(|| {

@@ -6,6 +6,6 @@ mod read;
 pub mod write;
 
 pub use read::{
-    Format, Header, HeaderError, ISSUES_KEPT, Issue, Item, Opened, PIECE, Piece, Pieces, ReadError, ReadOptions, Rest, Summary, Whole,
-    Wildcards, header, open, read,
+    Exceptions, Format, Header, HeaderError, ISSUES_KEPT, Issue, Item, LeftOut, NotAFormat, Opened, PIECE, Piece, Pieces, ReadError,
+    ReadOptions, Rest, Summary, Whole, Wildcards, header, open, read,
 };

@@ -221,6 +221,37 @@ fn an_import_names_every_bad_line_and_passes_over_it() {
 }
 
 #[test]
+fn a_folder_of_categories_and_a_packed_file_are_imported() {
+    let place = Place::new();
+    let _daemon = with_list(&place);
+    for (file, text) in [
+        ("ads/domains", "b.example\n.c.example\n"),
+        ("ads/urls", "d.example/x/\n"),
+        ("ads/expressions", "x\n"),
+        ("games/domains", "e.example\n"),
+    ] {
+        std::fs::create_dir_all(place.path(&format!("tree/{file}")).parent().expect("a folder")).expect("made");
+        place.write(&format!("tree/{file}"), text);
+    }
+    let said = place.run(&["import", "tree", "--list", "t"]).with_code(0);
+    assert!(said.out.contains("ads/domains:2:1: ") && said.out.contains("left out: 1 of: file of expressions"), "{}", said.out);
+    assert!(said.out.contains("read as tree: 4 lines, 3 entries"), "{}", said.out);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, b"||f.example^\n@@||g.example^\n").expect("memory");
+    std::fs::write(place.path("rules.gz"), gzip.finish().expect("memory")).expect("written");
+    let said = place.run(&["import", "rules.gz", "--list", "t", "--publish"]).with_code(0);
+    assert!(said.out.contains("left out: 1 of: exception; first in line 2: \"@@||g.example^\""), "{}", said.out);
+    let expected =
+        "domain:a.example\nprefix:d.example/x/\tcat=ads\nsubtree:b.example\tcat=ads\nsubtree:e.example\tcat=games\nsubtree:f.example\n";
+    assert_eq!(without_references(&place.run(&["export", "t"]).out), expected);
+    let said = place.run(&["import", "tree", "--list", "t", "--only", "games", "--dry-run"]).with_code(0);
+    assert!(said.out.contains("1 entries"), "{}", said.out);
+    let said = place.run(&["import", "tree", "--list", "t", "--exceptions", "only"]).with_code(1);
+    assert!(said.err.contains("tree has no exceptions"), "{}", said.err);
+    assert!(place.run(&["import", "--help"]).with_code(0).out.contains("dnsmasq"), "the formats are listed");
+}
+
+#[test]
 fn a_guard_stops_a_disaster_until_it_is_forced_by_name() {
     let place = Place::new();
     let daemon =

@@ -9,7 +9,7 @@ use std::{
 
 use crate::list::Kind;
 
-use super::{Format, ReadError, ReadOptions, Rest, csv, lines, lines::Lines};
+use super::{Exceptions, Format, ReadError, ReadOptions, Rest, csv, lines, lines::Lines};
 
 const SNIFF: u64 = 64 * 1024;
 
@@ -26,13 +26,32 @@ pub(super) struct Opened<R> {
 pub(super) fn open<R: BufRead>(mut input: R, options: &ReadOptions) -> Result<Opened<R>, ReadError> {
     let mut head = Vec::new();
     input.by_ref().take(SNIFF).read_to_end(&mut head).map_err(ReadError::Io)?;
+    // A tar archive is binary, and no text.
+    let tar = head.get(257..262) == Some(b"ustar");
+    if tar || options.format == Some(Format::Tree) {
+        let format = options.format.unwrap_or(Format::Tree);
+        if format != Format::Tree {
+            return Err(ReadError::Packed("a tar archive"));
+        }
+        exceptions(format, options)?;
+        return Ok(Opened { input: Cursor::new(head).chain(input), format, cr: false });
+    }
     refuse_foreign(&head)?;
     if head.starts_with(b"\xef\xbb\xbf") {
         head.drain(..3);
     }
     let cr = head.contains(&b'\r') && !head.contains(&b'\n');
     let format = options.format.unwrap_or_else(|| detect(&head, cr));
+    exceptions(format, options)?;
     Ok(Opened { input: Cursor::new(head).chain(input), format, cr })
+}
+
+/// A format without exceptions gives all it has; who asks for exceptions only must not get that.
+fn exceptions(format: Format, options: &ReadOptions) -> Result<(), ReadError> {
+    match options.exceptions {
+        Exceptions::Only if !format.has_exceptions() => Err(ReadError::NoExceptions(format)),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what is no UTF-8 text at all, and what is text but no list.
@@ -72,12 +91,27 @@ fn refuse_foreign(head: &[u8]) -> Result<(), ReadError> {
 
 /// What most of the first lines look like.
 fn detect(head: &[u8], cr: bool) -> Format {
+    const FORMATS: usize = 8;
+    // In the order in which the first of equal counts wins.
+    let mut counts: [(Format, u32); FORMATS] = [
+        (Format::Domains, 0),
+        (Format::Bwld, 0),
+        (Format::Hosts, 0),
+        (Format::Adblock, 0),
+        (Format::Rpz, 0),
+        (Format::Dnsmasq, 0),
+        (Format::Unbound, 0),
+        (Format::Bind, 0),
+    ];
     let mut sample = Lines::new(head, 8 * 1024, cr);
-    let (mut own, mut hosts, mut domains) = (0_u32, 0_u32, 0_u32);
     let mut first = true;
+    let mut seen = 0;
     // A read error cannot come from memory; the first lines decide.
     while let Ok(Some((_, line))) = sample.next() {
         let lines::Line::Text(text) = line else { continue };
+        if first && text.starts_with("[Adblock") {
+            return Format::Adblock;
+        }
         let Some(text) = lines::content(text) else { continue };
         if first && (text == "bwld snapshot v1" || text == "bwld delta v1") {
             return Format::Bwld;
@@ -86,22 +120,35 @@ fn detect(head: &[u8], cr: bool) -> Format {
             return Format::Csv;
         }
         first = false;
-        let word = text.split_whitespace().next().unwrap_or(text);
-        if Kind::split(word.trim_start_matches(['+', '-', '~'])).is_some() {
-            own += 1;
-        } else if word.len() < text.len() && (word == "0" || word.parse::<IpAddr>().is_ok()) {
-            hosts += 1;
-        } else {
-            domains += 1;
-        }
-        if own + hosts + domains >= 200 {
+        let format = of_line(text);
+        counts.iter_mut().filter(|(of, _)| *of == format).for_each(|(_, count)| *count += 1);
+        seen += 1;
+        if seen >= 200 {
             break;
         }
     }
-    if own > hosts && own > domains {
+    counts.iter().rev().max_by_key(|(_, count)| *count).map_or(Format::Domains, |(format, _)| *format)
+}
+
+/// What one line looks like.
+fn of_line(text: &str) -> Format {
+    let mut words = text.split_whitespace();
+    let word = words.next().unwrap_or(text);
+    let begins = |beginnings: &[&str]| beginnings.iter().any(|beginning| text.starts_with(beginning));
+    if Kind::split(word.trim_start_matches(['+', '-', '~'])).is_some() {
         Format::Bwld
-    } else if hosts > domains {
+    } else if word.len() < text.len() && (word == "0" || word.parse::<IpAddr>().is_ok()) {
         Format::Hosts
+    } else if begins(&["||", "@@|", "|http", "##"]) || text.contains("##") {
+        Format::Adblock
+    } else if begins(&["address=/", "server=/", "local=/"]) {
+        Format::Dnsmasq
+    } else if begins(&["local-zone:", "local-data:"]) {
+        Format::Unbound
+    } else if begins(&["zone \""]) {
+        Format::Bind
+    } else if begins(&["$TTL", "$ORIGIN"]) || words.any(|word| matches!(word, "CNAME" | "SOA" | "IN")) {
+        Format::Rpz
     } else {
         Format::Domains
     }

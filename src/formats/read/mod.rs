@@ -7,39 +7,34 @@
 //! In every format a line beginning with `#`, `!` or `;` is a comment, and `#` or `;` behind a blank begins one. `#` and
 //! `;` without a blank before them are part of the word, and in a host name an issue: nothing is dropped silently.
 
+mod adblock;
 mod csv;
 mod detect;
+mod dnsmasq;
+mod format;
 mod header;
 mod lines;
 mod out;
 mod own;
 mod pieces;
 mod plain;
+mod regex;
+mod rpz;
+mod tree;
+mod unbound;
+mod zone;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use crate::list::{Attributes, EntryError};
+use crate::list::{Attributes, Code, EntryError};
 
+pub use format::{Format, NotAFormat};
 pub use header::{Header, HeaderError, header};
 pub use pieces::{PIECE, Piece, Pieces};
 
 /// How many issues a [`Summary`] keeps; all are counted.
 pub const ISSUES_KEPT: usize = 100;
-
-/// A format of a file of rules.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// One domain a line; also `kind:target` and attributes, as in bwld's own text.
-    Domains,
-    /// `/etc/hosts` lines.
-    Hosts,
-    /// Comma-separated with a header line (also with `;` or TAB between the columns).
-    Csv,
-    /// bwld's own text: entry lines, with or without snapshot header; also the header block of `lists/`, and change
-    /// lines with `+`, `~` (put) and `-` (remove).
-    Bwld,
-}
 
 /// How to read.
 #[derive(Clone, Debug)]
@@ -52,13 +47,25 @@ pub struct ReadOptions {
     pub attributes: Attributes,
     /// What `*.name` and `.name` in plain lists and CSV mean.
     pub wildcards: Wildcards,
+    /// What becomes of what a file allows in spite of its other rules.
+    pub exceptions: Exceptions,
+    /// Of a tree of categories only these; empty: all.
+    pub only: Vec<Code>,
     /// Longest line in octets, at least 64; a longer one is one issue and is skipped to its end.
     pub max_line: usize,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        ReadOptions { format: None, subtree: false, attributes: Attributes::default(), wildcards: Wildcards::Refuse, max_line: 8 * 1024 }
+        ReadOptions {
+            format: None,
+            subtree: false,
+            attributes: Attributes::default(),
+            wildcards: Wildcards::Refuse,
+            exceptions: Exceptions::LeaveOut,
+            only: Vec::new(),
+            max_line: 8 * 1024,
+        }
     }
 }
 
@@ -73,9 +80,37 @@ pub enum Wildcards {
     Subtree,
 }
 
+/// What becomes of exceptions: rules of a file that blocks which allow something nevertheless (`@@||name^`, `rpz-passthru.`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exceptions {
+    /// Left out and counted: an entry of a list that blocks cannot allow.
+    #[default]
+    LeaveOut,
+    /// Only they are taken, for a list that allows; what blocks is left out and counted.
+    Only,
+}
+
+/// Rules of one sort that a list cannot hold, or that would come out wider than they are.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct LeftOut {
+    /// How many.
+    pub count: u64,
+    /// Line of the first, from 1.
+    pub line: u64,
+    /// The file in the archive, where the first is in one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub file: String,
+    /// The first one's text, escaped and cut to 80 characters.
+    pub text: String,
+}
+
 /// One thing that was wrong.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Issue {
+    /// The file in the archive, where it is in one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub file: String,
     /// Line number, from 1.
     pub line: u64,
     /// Column in octets, from 1.
@@ -102,6 +137,9 @@ pub struct Summary {
     pub removals: u64,
     /// Comment, header and empty lines, and lines of a hosts file that name only this machine.
     pub comments: u64,
+    /// What the format can say and a list cannot hold, by sort: none of it is wrong, and none of it became an entry.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, LeftOut>,
     /// The last line has no line end: the file may have been cut off.
     #[serde(default)]
     pub unterminated: bool,
@@ -141,6 +179,12 @@ pub enum ReadError {
     /// A CSV header line with two columns for one thing.
     #[error("the header line has two columns for the {0}; leave one of them")]
     TwoColumns(&'static str),
+    /// Only exceptions were asked for, and the format has none.
+    #[error("{0} has no exceptions; read it without asking for exceptions only")]
+    NoExceptions(Format),
+    /// An archive that is damaged, cut off, or beyond bounds.
+    #[error("the archive is no good: {0}; fetch or make it again")]
+    Archive(String),
     /// The attributes of [`ReadOptions`] are out of range.
     #[error("attributes for all entries: {0}")]
     Attributes(#[from] EntryError),
@@ -156,8 +200,10 @@ pub enum Opened<R> {
 
 /// A file to be read from beginning to end.
 pub struct Whole<R> {
-    lines: lines::Lines<R>,
+    input: R,
     format: Format,
+    /// A single CR ends a line.
+    cr: bool,
 }
 
 /// The input behind the beginning that was looked at.
@@ -168,11 +214,11 @@ pub type Rest<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
 /// # Errors
 /// [`ReadError`] if the file as a whole is refused, or could not be read.
 pub fn open<R: BufRead>(input: R, options: &ReadOptions) -> Result<Opened<Rest<R>>, ReadError> {
-    let opened = detect::open(input, options)?;
-    Ok(match opened.format {
+    let detect::Opened { input, format, cr } = detect::open(input, options)?;
+    Ok(match format {
         // Where a single CR ends a line, LF is not where to cut.
-        Format::Domains | Format::Hosts if !opened.cr => Opened::Pieces(Pieces::new(opened.input, opened.format, options.max_line)),
-        format => Opened::Whole(Whole { lines: lines::Lines::new(opened.input, options.max_line, opened.cr), format }),
+        Format::Domains | Format::Hosts if !cr => Opened::Pieces(Pieces::new(input, format, options.max_line)),
+        format => Opened::Whole(Whole { input, format, cr }),
     })
 }
 
@@ -181,33 +227,51 @@ impl<R: BufRead> Whole<R> {
     ///
     /// # Errors
     /// As [`read`].
-    pub fn read<E: From<ReadError>>(mut self, options: &ReadOptions, sink: impl FnMut(Item<'_>) -> Result<(), E>) -> Result<Summary, E> {
+    pub fn read<E: From<ReadError>>(self, options: &ReadOptions, sink: impl FnMut(Item<'_>) -> Result<(), E>) -> Result<Summary, E> {
         let mut out = out::Out::new(options, sink)?;
-        let lines = &mut self.lines;
         out.summary.format = Some(self.format);
-        match self.format {
-            Format::Domains => plain::domains(lines, &mut out)?,
-            Format::Hosts => plain::hosts(lines, &mut out)?,
-            Format::Bwld => own::read(lines, &mut out)?,
-            Format::Csv => csv::read(lines, &mut out)?,
+        if self.format == Format::Tree {
+            tree::read(self.input, options, &mut out)?;
+            return Ok(out.summary);
         }
+        let mut lines = lines::Lines::new(self.input, options.max_line, self.cr);
+        of_lines(self.format, &mut lines, &mut out)?;
         out.summary.lines = lines.number();
         out.summary.unterminated = lines.unterminated();
         Ok(out.summary)
     }
 }
 
+/// Reads a format that consists of lines.
+fn of_lines<R: BufRead, E: From<ReadError>, F>(format: Format, lines: &mut lines::Lines<R>, out: &mut out::Out<F>) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    match format {
+        Format::Domains | Format::Tree => plain::domains(lines, out),
+        Format::Subtrees => plain::subtrees(lines, out),
+        Format::Prefixes => plain::prefixes(lines, out),
+        Format::Hosts => plain::hosts(lines, out),
+        Format::Bwld => own::read(lines, out),
+        Format::Csv => csv::read(lines, out),
+        Format::Adblock => adblock::read(lines, out),
+        Format::Rpz => rpz::read(lines, out),
+        Format::Dnsmasq => dnsmasq::read(lines, out),
+        Format::Unbound => unbound::read(lines, out),
+        Format::Bind => dnsmasq::bind(lines, out),
+    }
+}
+
 /// Reads `input` to its end, handing each entry to `sink` in the order of the file.
 ///
 /// # Errors
-/// [`ReadError`] if the file as a whole is refused, before the sink has seen anything (but a read error can come at any
-/// time), or what the sink says; bad lines are not errors but issues in the [`Summary`].
+/// [`ReadError`] if the file as a whole is refused, before the sink has seen anything (but a read error, and a damaged
+/// archive, can come at any time), or what the sink says; bad lines are not errors but issues in the [`Summary`].
 pub fn read<E: From<ReadError>>(
     input: impl BufRead,
     options: &ReadOptions,
     sink: impl FnMut(Item<'_>) -> Result<(), E>,
 ) -> Result<Summary, E> {
-    let opened = detect::open(input, options)?;
-    let lines = lines::Lines::new(opened.input, options.max_line, opened.cr);
-    Whole { lines, format: opened.format }.read(options, sink)
+    let detect::Opened { input, format, cr } = detect::open(input, options)?;
+    Whole { input, format, cr }.read(options, sink)
 }

@@ -90,6 +90,11 @@ impl Piece {
 }
 
 impl Summary {
+    /// How many rules were left out, of all sorts.
+    pub fn left_out_total(&self) -> u64 {
+        self.left_out.values().map(|left| left.count).sum()
+    }
+
     /// Adds what was read next of the same file.
     pub fn append(&mut self, next: Summary) {
         let before = self.lines;
@@ -103,6 +108,10 @@ impl Summary {
         self.entries += next.entries;
         self.removals += next.removals;
         self.comments += next.comments;
+        for (sort, mut left) in next.left_out {
+            left.line += before;
+            self.left_out.entry(sort).and_modify(|first| first.count += left.count).or_insert(left);
+        }
         self.issues_total += next.issues_total;
         self.unterminated = next.unterminated;
     }

@@ -8,9 +8,9 @@ use std::{io::BufRead, net::IpAddr};
 use crate::list::Kind;
 
 use super::{
-    Item, ReadError,
+    Item, ReadError, Wildcards,
     lines::{self, Lines, column},
-    out::{Out, Place},
+    out::{Out, Place, Verdict},
     own,
 };
 
@@ -81,6 +81,62 @@ where
     }
 }
 
+/// Reads one name a line, which means the host and all under it; an address is that address alone.
+pub(super) fn subtrees<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, out: &mut Out<F>) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    words(input, out, |out, word, place| match address(word) {
+        Some(address) => out.entry(Verdict::Block, Kind::Cidr, address, place),
+        None if out.wildcards == Wildcards::Subtree => {
+            let name = word.strip_prefix("*.").or_else(|| word.strip_prefix('.')).unwrap_or(word);
+            out.entry(Verdict::Block, Kind::Subtree, name, place)
+        }
+        None => out.entry(Verdict::Block, Kind::Subtree, word, place),
+    })
+}
+
+/// Reads one URL a line, which means everything that begins so.
+pub(super) fn prefixes<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, out: &mut Out<F>) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    words(input, out, |out, word, place| out.prefix_entry(Verdict::Block, word, place))
+}
+
+/// Reads lines of one word.
+fn words<R: BufRead, E: From<ReadError>, F>(
+    input: &mut Lines<R>,
+    out: &mut Out<F>,
+    mut each: impl FnMut(&mut Out<F>, &str, Place<'_>) -> Result<(), E>,
+) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
+        let Some(raw) = out.text(number, line) else { continue };
+        let Some(text) = lines::content(raw) else {
+            out.comment();
+            continue;
+        };
+        let place = Place { line: number, column: column(raw, text), text };
+        if text.contains(char::is_whitespace) {
+            out.say(place, "more than one word on a line", "write one name or URL on a line, and # before a comment");
+        } else {
+            each(out, text, place)?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of an address as a target of `cidr:`, if the word is one.
+pub(super) fn address(word: &str) -> Option<&str> {
+    let bare = word.strip_prefix('[').and_then(|w| w.strip_suffix(']')).unwrap_or(word);
+    // Names do not begin with a digit or a colon that often: most are told apart by a look at their ends.
+    let last = bare.as_bytes().last()?;
+    (last.is_ascii_hexdigit() || *last == b':').then(|| bare.parse::<IpAddr>().ok().map(|_| bare)).flatten()
+}
+
 /// Reads `/etc/hosts` lines: an address that leads nowhere, then names.
 pub(super) fn hosts<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, out: &mut Out<F>) -> Result<(), E>
 where
@@ -147,7 +203,7 @@ where
 }
 
 /// Whether the address leads nowhere (or back); `None` if it is none.
-fn is_sink(address: &str) -> Option<bool> {
+pub(super) fn is_sink(address: &str) -> Option<bool> {
     match address {
         // The common ones, without parsing.
         "0.0.0.0" | "127.0.0.1" | "0" => Some(true),
@@ -159,7 +215,7 @@ fn is_sink(address: &str) -> Option<bool> {
 }
 
 /// Names of hosts files that mean the machine itself; `0.0.0.0 0.0.0.0` stands in many lists.
-fn is_local(name: &str) -> bool {
+pub(super) fn is_local(name: &str) -> bool {
     const LOCAL: [&str; 6] = ["localhost", "localhost.localdomain", "localhost6.localdomain6", "local", "broadcasthost", "0.0.0.0"];
     const PREFIX: &str = "ip6-";
     LOCAL.iter().any(|local| name.eq_ignore_ascii_case(local))

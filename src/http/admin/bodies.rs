@@ -18,6 +18,8 @@ use super::super::problem::Problem;
 const MAX_JSON: usize = 1 << 20;
 /// Pieces of an import on their way from the socket to the reader.
 const PIECES: usize = 64;
+/// Octets that tell a packed file.
+const MARK: usize = 4;
 /// When an import was refused before its end, this much of the rest is still taken, so that the client reads the answer.
 const MAX_REST: u64 = 64 << 20;
 
@@ -207,13 +209,23 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 impl Import {
-    /// Unpacked, as a reader; at most `limit` octets come out.
-    pub(super) fn unpacked(self, packed: Packed, limit: u64) -> io::Result<Box<dyn BufRead + Send>> {
+    /// Unpacked, as a reader; at most `limit` octets come out. A body that no header calls packed may be a packed file.
+    pub(super) fn unpacked(mut self, packed: Packed, limit: u64) -> io::Result<Box<dyn BufRead + Send>> {
         let bounded = |inner: Box<dyn Read + Send>| Box::new(BufReader::with_capacity(256 << 10, Bounded { inner, left: limit }));
+        let mut head = Vec::with_capacity(MARK);
+        if packed == Packed::No {
+            self.by_ref().take(MARK as u64).read_to_end(&mut head)?;
+        }
+        let packed = match &*head {
+            [0x1f, 0x8b, ..] => Packed::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd] => Packed::Zstd,
+            _ => packed,
+        };
+        let whole = io::Cursor::new(head).chain(self);
         Ok(match packed {
-            Packed::No => Box::new(self),
-            Packed::Zstd => bounded(Box::new(zstd::stream::read::Decoder::with_buffer(self)?)),
-            Packed::Gzip => bounded(Box::new(flate2::bufread::MultiGzDecoder::new(self))),
+            Packed::No => Box::new(whole),
+            Packed::Zstd => bounded(Box::new(zstd::stream::read::Decoder::with_buffer(whole)?)),
+            Packed::Gzip => bounded(Box::new(flate2::bufread::MultiGzDecoder::new(whole))),
         })
     }
 }

@@ -11,7 +11,7 @@ use futures_util::stream;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use crate::formats::{Format, ReadOptions, Wildcards};
+use crate::formats::{Exceptions, Format, ReadOptions, Wildcards};
 use crate::list::{Attributes, Code};
 use crate::publisher::{ImportMode, ImportOptions, ImportReport, PublishError};
 
@@ -32,22 +32,27 @@ fn word<T: DeserializeOwned>(query: &Query<'_>, name: &str, words: &str) -> Resu
 }
 
 fn options(query: &Query<'_>) -> Result<ImportOptions, Problem> {
-    query.only(&["format", "scope", "mode", "strict", "dry_run", "cat", "rsn", "wildcards"])?;
+    query.only(&["format", "scope", "mode", "strict", "dry_run", "cat", "rsn", "wildcards", "exceptions", "only"])?;
     let bad = |name: &str, e: &dyn std::fmt::Display| Problem::bad_request("bad-parameter", format!("{name}: {e}"));
     let subtree = match query.get("scope")? {
         None | Some("exact") => false,
         Some("subtree") => true,
         Some(_) => return Err(bad("scope", &"is exact or subtree")),
     };
-    let codes = query.get("cat")?.unwrap_or_default().split(',').filter(|code| !code.is_empty());
-    let categories = codes.map(|code| code.parse::<Code>().map_err(|e| bad("cat", &e))).collect::<Result<_, _>>()?;
+    let codes = |name: &str| -> Result<Vec<Code>, Problem> {
+        let codes = query.get(name)?.unwrap_or_default().split(',').filter(|code| !code.is_empty());
+        codes.map(|code| code.parse::<Code>().map_err(|e| bad(name, &e))).collect()
+    };
+    let categories = codes("cat")?;
     let reason = query.get("rsn")?.filter(|code| !code.is_empty()).map(|code| code.parse::<Code>().map_err(|e| bad("rsn", &e)));
     Ok(ImportOptions {
         read: ReadOptions {
-            format: word::<Format>(query, "format", "domains, hosts, csv, bwld")?,
+            format: word::<Format>(query, "format", &Format::names())?,
             subtree,
             attributes: Attributes { categories, reason: reason.transpose()?, ..Attributes::default() },
             wildcards: word::<Wildcards>(query, "wildcards", "refuse, subtree")?.unwrap_or_default(),
+            exceptions: word::<Exceptions>(query, "exceptions", "leave-out, only")?.unwrap_or_default(),
+            only: codes("only")?,
             ..ReadOptions::default()
         },
         mode: word::<ImportMode>(query, "mode", "merge, replace")?.unwrap_or(ImportMode::Merge),

@@ -1,5 +1,6 @@
 //! Reading lists: formats, options, issues.
 
+mod foreign;
 mod properties;
 mod torture;
 

@@ -12,7 +12,12 @@ struct Outcome {
     counts: (u64, u64, u64),
     lines: &'static [&'static str],
     issues: &'static [(u64, u32, &'static str)],
+    /// What is left out, by sort.
+    left: &'static [(&'static str, u64)],
 }
+
+/// Nothing to say.
+const NONE: Outcome = Outcome { format: Format::Domains, counts: (0, 0, 0), lines: &[], issues: &[], left: &[] };
 
 const HANDMADE: &[(&str, Outcome)] = &[
     (
@@ -47,6 +52,7 @@ const HANDMADE: &[(&str, Outcome)] = &[
                 (54, 3, "'%'"),
                 (56, 1, "not UTF-8"),
             ],
+            ..NONE
         },
     ),
     (
@@ -81,16 +87,17 @@ const HANDMADE: &[(&str, Outcome)] = &[
                 (42, 12, "'\\0'"),
                 (43, 12, "'\\u{1b}'"),
             ],
+            ..NONE
         },
     ),
-    ("hosts-empty.txt", Outcome { format: Format::Domains, counts: (0, 0, 0), lines: &[], issues: &[] }),
-    ("hosts-only-bom.txt", Outcome { format: Format::Domains, counts: (0, 0, 0), lines: &[], issues: &[] }),
-    ("hosts-only-comments.txt", Outcome { format: Format::Domains, counts: (0, 5, 0), lines: &[], issues: &[] }),
+    ("hosts-empty.txt", Outcome { format: Format::Domains, counts: (0, 0, 0), lines: &[], issues: &[], ..NONE }),
+    ("hosts-only-bom.txt", Outcome { format: Format::Domains, counts: (0, 0, 0), lines: &[], issues: &[], ..NONE }),
+    ("hosts-only-comments.txt", Outcome { format: Format::Domains, counts: (0, 5, 0), lines: &[], issues: &[], ..NONE }),
     (
         "hosts-old-mac-cr-only.txt",
-        Outcome { format: Format::Hosts, counts: (2, 1, 0), lines: &["+domain:a.example", "+domain:b.example"], issues: &[] },
+        Outcome { format: Format::Hosts, counts: (2, 1, 0), lines: &["+domain:a.example", "+domain:b.example"], issues: &[], ..NONE },
     ),
-    ("truncated-download.txt", Outcome { format: Format::Domains, counts: (3, 1, 0), lines: &["+domain:b.example"], issues: &[] }),
+    ("truncated-download.txt", Outcome { format: Format::Domains, counts: (3, 1, 0), lines: &["+domain:b.example"], issues: &[], ..NONE }),
     (
         "one-line-2MiB.txt.zst",
         Outcome {
@@ -98,44 +105,134 @@ const HANDMADE: &[(&str, Outcome)] = &[
             counts: (2, 0, 1),
             lines: &["+domain:a.example", "+domain:b.example"],
             issues: &[(2, 1, "too long")],
+            ..NONE
         },
     ),
-    // Formats that are not read: every line is refused by its number, nothing is guessed.
-    (
-        "urls-mixed.txt",
-        Outcome { format: Format::Domains, counts: (0, 1, 47), lines: &[], issues: &[(2, 1, "is a URL"), (43, 1, "more than one word")] },
-    ),
-    (
-        "dnsmasq-mixed.conf",
-        Outcome { format: Format::Domains, counts: (0, 2, 21), lines: &[], issues: &[(7, 1, "is a URL"), (18, 1, "wildcard")] },
-    ),
-    ("rpz-mixed.zone", Outcome { format: Format::Domains, counts: (0, 1, 34), lines: &[], issues: &[(8, 1, "more than one word")] }),
     (
         "abp-mixed.txt",
         Outcome {
-            format: Format::Domains,
-            counts: (1, 9, 42),
-            lines: &["+domain:plain-in-abp.example"],
-            issues: &[(11, 1, "browser's filter"), (41, 1, "wildcard")],
+            format: Format::Adblock,
+            counts: (14, 8, 7),
+            lines: &[
+                "+subtree:example.com",
+                "+subtree:example.net",
+                "+subtree:opt.example",
+                "+prefix:cdn.example/path/file.js",
+                "+prefix:start.example/",
+                "+url:example.com/ends",
+                "+subtree:xn--bcher-kva.example",
+                "+cidr:192.0.2.1/32",
+                "+cidr:2001:db8::1/128",
+                "+subtree:noclose.example",
+                "+prefix:port.example:8080/",
+                "+domain:hosts-in-abp.example",
+                "+domain:plain-in-abp.example",
+            ],
+            issues: &[
+                (16, 1, "switches another rule off"),
+                (34, 1, "wildcard"),
+                (38, 1, "single label"),
+                (39, 1, "would match everything"),
+                (40, 1, "would match everything"),
+                (41, 1, "would match everything"),
+                (42, 1, "would match everything"),
+            ],
+            left: &[
+                ("!#include of another file", 1),
+                ("exception", 2),
+                ("pattern with wildcards", 3),
+                ("regular expression", 3),
+                ("rule for elements of pages", 5),
+                ("rule for own or foreign requests ($third-party)", 1),
+                ("rule for some clients ($client, $ctag)", 1),
+                ("rule for some sites ($domain, $denyallow)", 2),
+                ("rule for some sorts of requests ($script, $image)", 1),
+                ("rule that changes pages or answers", 1),
+                ("rule under a condition (!#if)", 2),
+                ("rule with an option that is not known", 1),
+            ],
         },
     ),
+    (
+        "dnsmasq-mixed.conf",
+        Outcome {
+            format: Format::Dnsmasq,
+            counts: (12, 2, 2),
+            lines: &[
+                "+subtree:ads.example",
+                "+subtree:ads6.example",
+                "+subtree:nx.example",
+                "+subtree:nx2.example",
+                "+subtree:a.example",
+                "+subtree:b.example",
+                "+subtree:c.example",
+                "+subtree:local.example",
+                "+subtree:local2.example",
+                "+subtree:upper.example",
+                "+subtree:xn--bcher-kva.example",
+                "+subtree:indented.example",
+            ],
+            issues: &[(20, 1, "no name between slashes"), (21, 1, "no name between slashes")],
+            left: &[
+                ("answer with an address", 1),
+                ("exception", 1),
+                ("name asked of another server", 2),
+                ("other setting", 4),
+                ("pattern with wildcards", 1),
+            ],
+        },
+    ),
+    (
+        "rpz-mixed.zone",
+        Outcome {
+            format: Format::Rpz,
+            counts: (9, 6, 5),
+            lines: &[
+                "+subtree:nx.example",
+                "+domain:nodata.example",
+                "+domain:drop.example",
+                "+domain:upper.example",
+                "+cidr:192.0.2.1/32",
+                "+cidr:2001:db8::1/128",
+                "+domain:fqdn.example",
+                "+domain:xn--bcher-kva.example",
+                "+domain:multi.example",
+            ],
+            issues: &[
+                (18, 1, "not in the zone"),
+                (25, 1, "an escape"),
+                (26, 1, "an escape"),
+                (32, 1, "not a record"),
+                (33, 1, "longer than 63"),
+            ],
+            left: &[
+                ("$GENERATE", 1),
+                ("$INCLUDE of another file", 1),
+                ("answer with an address", 2),
+                ("answer with another name", 1),
+                ("exception", 2),
+                ("record of another type", 1),
+                ("rpz-tcp-only", 1),
+                ("trigger rpz-client-ip", 1),
+                ("trigger rpz-nsdname", 1),
+                ("trigger rpz-nsip", 1),
+            ],
+        },
+    ),
+    // Files of a tree, each alone: without the name of a format they are lists of names, exactly those.
     (
         "squidguard-tree/ads/domains",
         Outcome {
-            format: Format::Domains,
             counts: (2, 0, 2),
             lines: &["+domain:ads.test"],
             issues: &[(2, 1, "begins with a dot"), (4, 1, "is an address")],
+            ..NONE
         },
     ),
-    (
-        "squidguard-tree/ads/domains.diff",
-        Outcome { format: Format::Domains, counts: (0, 0, 2), lines: &[], issues: &[(1, 1, "'+'"), (2, 1, "begins with -")] },
-    ),
-    ("squidguard-tree/ads/urls", Outcome { format: Format::Domains, counts: (0, 0, 4), lines: &[], issues: &[(1, 1, "is a URL")] }),
-    ("squidguard-tree/ads/expressions", Outcome { format: Format::Domains, counts: (0, 0, 1), lines: &[], issues: &[] }),
-    ("squidguard-tree/mixed/domains", Outcome { format: Format::Domains, counts: (3, 0, 0), lines: &["+domain:dup.test"], issues: &[] }),
-    ("squidguard-tree/empty/domains", Outcome { format: Format::Domains, counts: (0, 0, 0), lines: &[], issues: &[] }),
+    ("squidguard-tree/ads/domains.diff", Outcome { counts: (0, 0, 2), issues: &[(1, 1, "'+'"), (2, 1, "begins with -")], ..NONE }),
+    ("squidguard-tree/ads/expressions", Outcome { counts: (0, 0, 1), ..NONE }),
+    ("squidguard-tree/mixed/domains", Outcome { counts: (3, 0, 0), lines: &["+domain:dup.test"], ..NONE }),
+    ("squidguard-tree/empty/domains", NONE),
 ];
 
 #[test]
@@ -152,7 +249,11 @@ fn every_handmade_file_has_its_outcome() {
             let found = summary.issues.iter().find(|i| i.line == *line).unwrap_or_else(|| panic!("{file}: no issue on line {line}"));
             assert!(found.column == *column && found.reason.contains(reason), "{file}: {found:?}, expected {column} {reason}");
         }
-        assert!(lines.iter().all(|line| line.starts_with("+domain:")), "{file}: only exact hosts come of it");
+        if matches!(expected.format, Format::Domains | Format::Hosts) {
+            assert!(lines.iter().all(|line| line.starts_with("+domain:")), "{file}: only exact hosts come of it");
+        }
+        let left: Vec<(&str, u64)> = summary.left_out.iter().map(|(sort, left)| (sort.as_str(), left.count)).collect();
+        assert_eq!(left, expected.left, "{file}");
     }
 }
 

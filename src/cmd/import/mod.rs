@@ -1,14 +1,18 @@
-//! `bwld import`: streams a file to the daemon, which reads it and stages what it says.
+//! `bwld import`: streams a file, or a folder of categories, to the daemon, which reads it and stages what it says.
+
+mod folder;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use futures_util::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::AsyncReadExt as _;
 
-use crate::formats::Summary;
+use crate::formats::{Format, Summary};
 use crate::list::{Code, ListId};
 use crate::publisher::ImportReport;
 
@@ -24,19 +28,30 @@ const CHUNK: usize = 64 << 10;
 Examples:
   bwld import hosts.txt --list malware --dry-run    see what it would change, and which lines are wrong
   bwld import adult.csv --list adult --mode replace --publish
-  zcat names.gz | bwld import - --list phishing --format domains --scope subtree")]
+  bwld import names.gz --list phishing --format domains --scope subtree
+  bwld import blacklists.tar.gz --list adult --only adult,mixed_adult
+  bwld import easylist.txt --list exceptions --format adblock --exceptions only")]
 pub struct Args {
-    /// The file; - is the standard input
+    /// The file, also packed with gzip or zstd, or a folder of categories; - is the standard input
     file: PathBuf,
     /// The list
     #[arg(long)]
     list: ListId,
     /// How to read it [default: found out from the beginning of the file]
-    #[arg(long, value_parser = ["domains", "hosts", "csv", "bwld"])]
+    #[arg(long, value_parser = formats())]
     format: Option<String>,
     /// What plain names stand for: the host alone, or it and every host under it
     #[arg(long, default_value = "exact", value_parser = ["exact", "subtree"])]
     scope: String,
+    /// What *.name and .name stand for: nothing, or the name and every host under it
+    #[arg(long, default_value = "refuse", value_parser = ["refuse", "subtree"])]
+    wildcards: String,
+    /// What becomes of what the file allows in spite of its other rules: left out, or only that is taken, for a white list
+    #[arg(long, default_value = "leave-out", value_parser = ["leave-out", "only"])]
+    exceptions: String,
+    /// Of a folder or an archive of categories only these, joined by commas
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    only: Vec<Code>,
     /// Add to what the list holds, or make the list what the file says
     #[arg(long, default_value = "merge", value_parser = ["merge", "replace"])]
     mode: String,
@@ -66,6 +81,11 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     connect: Connect,
+}
+
+/// The formats, each with what it is.
+fn formats() -> PossibleValuesParser {
+    PossibleValuesParser::new(Format::ALL.iter().map(|format| PossibleValue::new(format.name()).help(format.about())))
 }
 
 /// Runs it.
@@ -98,6 +118,10 @@ pub async fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
 fn query(args: &Args) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("scope", &args.scope).append_pair("mode", &args.mode);
+    query.append_pair("wildcards", &args.wildcards).append_pair("exceptions", &args.exceptions);
+    if !args.only.is_empty() {
+        query.append_pair("only", &codes(&args.only));
+    }
     if let Some(format) = &args.format {
         query.append_pair("format", format);
     }
@@ -108,12 +132,16 @@ fn query(args: &Args) -> String {
         query.append_pair("dry_run", "true");
     }
     if !args.cat.is_empty() {
-        query.append_pair("cat", &args.cat.iter().map(Code::as_str).collect::<Vec<_>>().join(","));
+        query.append_pair("cat", &codes(&args.cat));
     }
     if let Some(code) = &args.reason_code {
         query.append_pair("rsn", code.as_str());
     }
     format!("/import?{}", query.finish())
+}
+
+fn codes(codes: &[Code]) -> String {
+    codes.iter().map(Code::as_str).collect::<Vec<_>>().join(",")
 }
 
 /// The file as a stream that moves the progress bar, which shows itself only on a terminal.
@@ -125,7 +153,13 @@ async fn body(file: &Path, bar: &ProgressBar) -> anyhow::Result<reqwest::Body> {
     } else {
         let open = tokio::fs::File::open(file).await.with_context(|| format!("opening {}", file.display()))?;
         let length = open.metadata().await.with_context(|| format!("reading {}", file.display()))?;
-        anyhow::ensure!(!length.is_dir(), "{} is a folder; name a file, or - for the standard input", file.display());
+        if length.is_dir() {
+            let (files, octets) = folder::files(file)?;
+            bar.set_length(octets);
+            let bar = bar.clone();
+            let archive = folder::archive(file.to_owned(), files);
+            return Ok(reqwest::Body::wrap_stream(archive.inspect_ok(move |chunk| bar.inc(chunk.len() as u64))));
+        }
         bar.set_length(length.len());
         Box::new(open)
     };
@@ -156,13 +190,14 @@ fn text(list: &ListId, report: &ImportReport, dry_run: bool) -> String {
     let mut text = issues(&report.summary);
     text.push_str(&staged::text(&report.staged, out::colour_out()));
     let s = &report.summary;
-    let format = s.format.map_or_else(|| "unknown format".into(), |f| format!("{f:?}").to_lowercase());
+    let format = s.format.map_or("unknown format", Format::name);
     text.push_str(&format!(
-        "read as {format}: {} lines, {} entries, {} comments, {} duplicates, {} wrong\n",
+        "read as {format}: {} lines, {} entries, {} comments, {} duplicates, {} left out, {} wrong\n",
         out::count(s.lines),
         out::count(s.entries),
         out::count(s.comments),
         out::count(report.duplicates),
+        out::count(s.left_out_total()),
         out::count(s.issues_total)
     ));
     let what = match (report.done, dry_run) {
@@ -181,7 +216,8 @@ fn text(list: &ListId, report: &ImportReport, dry_run: bool) -> String {
 fn issues(summary: &Summary) -> String {
     let mut text = String::new();
     for issue in &summary.issues {
-        text.push_str(&format!("{}:{}: {} \"{}\"\n", issue.line, issue.column, issue.reason, out::visible(&issue.text)));
+        let file = if issue.file.is_empty() { String::new() } else { format!("{}:", out::visible(&issue.file)) };
+        text.push_str(&format!("{file}{}:{}: {} \"{}\"\n", issue.line, issue.column, issue.reason, out::visible(&issue.text)));
         if !issue.hint.is_empty() {
             text.push_str(&format!("    {}\n", issue.hint));
         }
@@ -189,6 +225,15 @@ fn issues(summary: &Summary) -> String {
     let more = summary.issues_total.saturating_sub(summary.issues.len() as u64);
     if more > 0 {
         text.push_str(&format!("... and {} more wrong lines\n", out::count(more)));
+    }
+    for (sort, left) in &summary.left_out {
+        let file = if left.file.is_empty() { String::new() } else { format!("{}, ", out::visible(&left.file)) };
+        text.push_str(&format!(
+            "left out: {} of: {sort}; first in {file}line {}: \"{}\"\n",
+            out::count(left.count),
+            left.line,
+            out::visible(&left.text)
+        ));
     }
     text
 }

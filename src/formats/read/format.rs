@@ -1,0 +1,92 @@
+//! The formats that are read: their names, and what each is.
+
+use std::{fmt, str::FromStr};
+
+use crate::list::quoted;
+
+macro_rules! formats {
+    ($($(#[$about:meta])* $name:ident = $word:literal, $text:literal;)*) => {
+        /// A format of a file of rules.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+        pub enum Format {
+            $($(#[$about])* #[serde(rename = $word)] $name,)*
+        }
+
+        impl Format {
+            /// All of them.
+            pub const ALL: &'static [Format] = &[$(Format::$name,)*];
+
+            /// Its name on the command line and in addresses.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Format::$name => $word,)*
+                }
+            }
+
+            /// What it is, in one line.
+            pub const fn about(self) -> &'static str {
+                match self {
+                    $(Format::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+formats! {
+    /// One domain a line; also `kind:target` and attributes, as in bwld's own text.
+    Domains = "domains", "one name a line, exactly that host unless --scope says subtree";
+    /// One name a line, and everything under it.
+    Subtrees = "subtrees", "one name a line, the host and all under it (squidGuard domains, e2guardian site lists); an address is that address";
+    /// `/etc/hosts` lines.
+    Hosts = "hosts", "an address that leads nowhere, then names";
+    /// Comma-separated with a header line (also with `;` or TAB between the columns).
+    Csv = "csv", "columns named in the first line (ours, and those of Citizen Lab's lists)";
+    /// bwld's own text: entry lines, with or without snapshot header; also the header block of `lists/`, and change
+    /// lines with `+`, `~` (put) and `-` (remove).
+    Bwld = "bwld", "bwld's own text";
+    /// Adblock syntax: browsers' filters, AdGuard Home, Pi-hole.
+    Adblock = "adblock", "rules of browsers' filters and of AdGuard Home (plain names, whole hosts, beginnings of URLs, exceptions)";
+    /// A response policy zone as a master file.
+    Rpz = "rpz", "a response policy zone (names, response addresses, passthru)";
+    /// Settings of dnsmasq.
+    Dnsmasq = "dnsmasq", "settings of dnsmasq (address=/name/, local=/name/, server=/name/)";
+    /// Settings of Unbound.
+    Unbound = "unbound", "settings of Unbound (local-zone, local-data)";
+    /// Zones of BIND's named.
+    Bind = "bind", "settings of BIND's named (zone \"name\" { type primary; ... } on one line)";
+    /// A tar archive of category folders, as squidGuard and UT1 have them.
+    Tree = "tree", "a tar archive, or with the command a folder, of CATEGORY/domains and CATEGORY/urls (squidGuard, UT1)";
+    /// One URL a line, as the beginning of what is meant.
+    Prefixes = "prefixes", "one URL a line, and everything that it begins (squidGuard urls, e2guardian URL lists)";
+}
+
+impl Format {
+    /// Whether it can say that something is to be allowed in spite of other rules.
+    pub fn has_exceptions(self) -> bool {
+        matches!(self, Format::Adblock | Format::Rpz | Format::Dnsmasq | Format::Unbound)
+    }
+
+    /// The names of all formats, joined by commas.
+    pub fn names() -> String {
+        Format::ALL.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// There is no such format to read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("\"{0}\" is not a format that is read; write one of {names}", names = Format::names())]
+pub struct NotAFormat(String);
+
+impl FromStr for Format {
+    type Err = NotAFormat;
+    fn from_str(text: &str) -> Result<Self, NotAFormat> {
+        Format::ALL.iter().copied().find(|format| format.name() == text).ok_or_else(|| NotAFormat(quoted(text)))
+    }
+}
