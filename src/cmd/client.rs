@@ -11,6 +11,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
+use crate::follower::ClientTls;
 use crate::list::ListId;
 use crate::publisher::Refusal;
 use crate::store::read_secret;
@@ -80,8 +81,9 @@ impl Connect {
         // A daemon of this very data folder says where it listens; that is better than a guess.
         let address =
             (*loaded.source("client.server") == Source::Default).then(|| std::fs::read_to_string(data.join(files::ADDRESS)).ok()).flatten();
+        let tls = ClientTls::from_texts(&settings.client.authorities, &settings.client.identity);
         let server = address.map_or(settings.client.server, |a| a.trim().to_owned());
-        Api::new(&server, operator.then_some(file.as_path()), Duration::from_secs(settings.client.timeout))
+        Api::new(&server, operator.then_some(file.as_path()), &tls, Duration::from_secs(settings.client.timeout))
     }
 }
 
@@ -121,12 +123,12 @@ impl Api {
     ///
     /// # Errors
     /// A wrong address, or an unreadable token.
-    pub fn new(server: &str, token_file: Option<&Path>, timeout: Duration) -> anyhow::Result<Api> {
+    pub fn new(server: &str, token_file: Option<&Path>, tls: &ClientTls, timeout: Duration) -> anyhow::Result<Api> {
         let base = Url::parse(&format!("{}/", server.trim_end_matches('/')))
             .map_err(|e| Ended::Usage(format!("{server} is not an address ({e}); expected http://HOST:PORT")))?;
         let token = token_file.map(read_token).transpose()?;
-        super::tls();
-        let http = reqwest::Client::builder()
+        let http = tls
+            .apply(reqwest::Client::builder())?
             .user_agent(concat!("bwld/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use url::Url;
 
-use crate::follower::{FollowError, FollowerOptions, ListChoice, Status, Trust};
+use crate::follower::{ClientTls, FollowError, FollowerOptions, ListChoice, Status, Trust};
 use crate::list::ListId;
 
 use super::config::{Config, Follow, Loaded, Override};
@@ -111,6 +111,7 @@ pub fn options(follow: &Follow) -> anyhow::Result<FollowerOptions> {
     }
     let mut options = FollowerOptions::new(urls, trust, lists);
     options.reload = (!follow.reload.is_empty()).then(|| follow.reload.clone());
+    options.tls = ClientTls::from_texts(&follow.authorities, &follow.identity);
     options.push = follow.push;
     options.index = follow.index;
     options.timings.poll = Duration::from_secs(follow.interval);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::follower;
+use crate::follower::{self, ClientTls};
 use crate::list::{Digest, ListId, Serial};
 use crate::store::{self, Clock as _, Disk, RealDisk, RestoreOptions, RestoreReport, StoreError, SystemClock};
 
@@ -90,7 +90,7 @@ fn gather(args: &Args) -> anyhow::Result<BTreeMap<ListId, Serial>> {
         }
     }
     for url in &args.ask {
-        let offered: Offered = super::block_on(Api::new(url, None, ASK)?.get("v1/lists"))?;
+        let offered: Offered = super::block_on(Api::new(url, None, &ClientTls::default(), ASK)?.get("v1/lists"))?;
         offered.lists.into_iter().for_each(|l| tell(l.id, l.serial));
     }
     Ok(told)

@@ -12,7 +12,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use super::{FollowError, Limits};
+use super::{ClientTls, FollowError, Limits};
 
 /// How a body is encoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,16 +83,15 @@ impl Client {
     ///
     /// # Errors
     /// [`FollowError::Options`] if there is no address or one that cannot be used.
-    pub fn new(urls: &[Url], limits: &Limits) -> Result<Client, FollowError> {
+    pub fn new(urls: &[Url], tls: &ClientTls, limits: &Limits) -> Result<Client, FollowError> {
         if urls.is_empty() {
             return Err(FollowError::Options("no address to follow; name at least one, such as http://127.0.0.1:7080/".into()));
         }
         if let Some(url) = urls.iter().find(|u| !matches!(u.scheme(), "http" | "https") || u.cannot_be_a_base()) {
             return Err(FollowError::Options(format!("{url} cannot be followed; use http:// or https://")));
         }
-        // Fails only if a provider is installed already, which is then used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let http = tls
+            .apply(reqwest::Client::builder())?
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(limits.connect)
             .http1_max_headers(64)

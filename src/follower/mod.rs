@@ -27,6 +27,7 @@ mod shared;
 mod sse;
 mod state;
 mod status;
+mod tls;
 mod verify;
 
 pub use error::FollowError;
@@ -37,4 +38,5 @@ pub use run::{Follower, PullReport, PulledList};
 pub use sse::{MAX_EVENT, SseError, SseEvent, SseFrame, SseParser};
 pub use state::{BaseMeta, Frame as LogFrame, delta_limit};
 pub use status::{Health, LastError, ListStatus, Status, status};
+pub use tls::ClientTls;
 pub use verify::{FolderReport, VerifiedList, verify_folder};

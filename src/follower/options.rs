@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::list::{Colour, Digest, ListId};
 
+use super::ClientTls;
 use super::plan::Timings;
 
 /// On what trust rests.
@@ -89,6 +90,8 @@ pub struct FollowerOptions {
     pub push: bool,
     /// Whether to keep a compiled index of each list for look-ups (`index/` in the folder, and [`super::Follower::matcher`]).
     pub index: bool,
+    /// TLS towards the addresses.
+    pub tls: ClientTls,
     /// Limits.
     pub limits: Limits,
     /// How often things happen.
@@ -105,6 +108,7 @@ impl FollowerOptions {
             reload: None,
             push: true,
             index: true,
+            tls: ClientTls::default(),
             limits: Limits::default(),
             timings: Timings::default(),
         }

@@ -121,7 +121,7 @@ impl Follower {
     /// As [`Follower::open`].
     pub fn open_on(dir: &Path, options: FollowerOptions, clock: Arc<dyn Clock>, disk: Arc<dyn Disk>) -> Result<Follower, FollowError> {
         check(&options)?;
-        let client = Client::new(&options.urls, &options.limits)?;
+        let client = Client::new(&options.urls, &options.tls, &options.limits)?;
         create_folder(&*disk, dir)?;
         let held = FolderLock::take(dir)?;
         let now = clock.now();

@@ -20,11 +20,13 @@ mod range;
 mod server;
 mod spans;
 mod streams;
+mod tls;
 mod token;
 
 pub use accept::{Coding, negotiate};
 pub use admin::Admin;
 pub use app::{App, Readiness, RouteOptions, router};
 pub use range::{Part, none_match, part};
-pub use server::{HttpOptions, serve};
+pub use server::{HttpOptions, Remote, serve};
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use token::OperatorToken;

@@ -15,15 +15,19 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
+use crate::list::Digest;
+
 use super::app::{App, router};
 use super::connection::{Patience, Watch, Watched};
 use super::problem::Problem;
 use super::streams::StreamExecutor;
+use super::tls::Tls;
 
 /// Limits of connections.
 #[derive(Clone, Debug)]
@@ -42,6 +46,17 @@ pub struct HttpOptions {
     pub stall_timeout: Duration,
     /// How long what is in flight at a shutdown may take.
     pub drain_timeout: Duration,
+    /// Certificate and key; none: HTTP without TLS.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// Who is at the other end of a connection: an extension of each of its requests. Nothing but the operator's acts is noted down with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Remote {
+    /// Its address.
+    pub address: IpAddr,
+    /// SHA-256 of the certificate it has shown, which an authority of [`TlsFiles`](super::TlsFiles) vouches for.
+    pub certificate: Option<Digest>,
 }
 
 impl Default for HttpOptions {
@@ -54,6 +69,7 @@ impl Default for HttpOptions {
             idle_timeout: Duration::from_secs(90),
             stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
+            tls: None,
         }
     }
 }
@@ -172,16 +188,38 @@ impl Server {
         };
         // Events are small and must not wait for an acknowledgement. Failing means the peer is gone, which shows soon.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(self.clone().connection(stream, place, peer));
+        let remote = Remote { address: address.to_canonical(), certificate: None };
+        tokio::spawn(self.clone().begin(stream, remote, place, peer));
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, _place: OwnedSemaphorePermit, _peer: Peer) {
+    /// TLS if it is wanted, then HTTP.
+    async fn begin(self: Arc<Self>, stream: TcpStream, mut remote: Remote, _place: OwnedSemaphorePermit, _peer: Peer) {
+        let Some(tls) = &self.options.tls else { return self.connection(stream, remote).await };
+        let mut phase = self.phase.subscribe();
+        let shaken = tokio::select! {
+            shaken = timeout(self.options.header_timeout, tls.acceptor().accept(stream)) => shaken,
+            // Nobody has asked for anything yet, so nothing is lost.
+            _ = phase.wait_for(|phase| *phase != Phase::Serve) => return,
+        };
+        match shaken {
+            Ok(Ok(stream)) => {
+                let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                remote.certificate = shown.map(|certificate| Digest::of(certificate));
+                self.connection(stream, remote).await;
+            }
+            Ok(Err(e)) => tracing::debug!(error = %e, "a connection did not come to TLS"),
+            Err(_) => tracing::debug!("a connection did not come to TLS in time"),
+        }
+    }
+
+    async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, remote: Remote) {
         let o = &self.options;
         let watch = Watch::new(Patience { header: o.header_timeout, idle: o.idle_timeout, stall: o.stall_timeout });
         let requests = watch.clone();
         let service = service_fn(|mut request: Request<Incoming>| {
             let in_flight = requests.request(request.version() == hyper::Version::HTTP_2);
             request.extensions_mut().insert(in_flight);
+            request.extensions_mut().insert(remote);
             self.routes.clone().oneshot(request.map(Body::new))
         });
         let io = TokioIo::new(Watched { stream, watch: watch.clone() });

@@ -31,6 +31,7 @@ mod shared_data;
 mod signed;
 mod store;
 mod support;
+mod tls;
 mod tree;
 mod trust;
 mod vectors;

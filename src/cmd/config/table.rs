@@ -121,11 +121,18 @@ settings! {
         /// Folder that holds everything the publisher must not lose. Also $BWLD_DATA, and --data.
         data: Text(some) = "./bwld-data";
         /// Address and port to listen on. Port 0 takes a free one and writes it to DATA/address.
-        /// Put a TLS proxy in front before you listen on anything but loopback: the operator's token travels here.
+        /// Set `tls_certificate` before you listen on anything but loopback: the operator's token travels here.
         listen: Text(address) = "127.0.0.1:7080";
         /// The publisher's name: a lower-case host name that stands in everything it signs. Fixed once the first
         /// key set has been made.
         origin: Text(origin) = "bwld.localhost";
+        /// Certificate of the server in PEM, with those that lead to an authority behind it. Read again when it changes.
+        /// Empty: HTTP without TLS.
+        tls_certificate: Text(any) = "";
+        /// Its private key in PEM.
+        tls_key: Text(any) = "";
+        /// Certificates in PEM of authorities: then only clients connect whose certificate comes from one of them. Empty: anybody may.
+        tls_client_authorities: Text(any) = "";
         /// Threads that serve requests.
         workers: Integer(1, 64) = 2;
         /// Take in and publish the lists that come with this program, when the data folder does not know them.
@@ -192,6 +199,10 @@ settings! {
         reload: Texts(any) = [];
         /// Keep a compiled index of each list in `data`, for `bwld lookup` and for filters that ask it. false: none is kept.
         index: Bool = true;
+        /// Certificates in PEM of the authority that vouches for the publisher. Empty: those of this machine.
+        authorities: Text(any) = "";
+        /// Certificate of this follower and its private key, both in one file in PEM, for a publisher that asks for one. Empty: none.
+        identity: Text(any) = "";
         /// Let the publisher push changes. false: only ask now and then.
         push: Bool = true;
         /// Seconds between two questions when nothing is pushed and the publisher does not say how long to wait.
@@ -204,6 +215,10 @@ settings! {
         server: Text(url) = "http://127.0.0.1:7080";
         /// File that holds the operator's token. Empty: operator.token in `serve.data`. Also $BWLD_TOKEN_FILE, and --token-file.
         token_file: Text(any) = "";
+        /// Certificates in PEM of the authority that vouches for the daemon. Empty: those of this machine.
+        authorities: Text(any) = "";
+        /// Certificate and private key in one file in PEM, for a daemon that asks for one. Empty: none.
+        identity: Text(any) = "";
         /// Seconds until a request that gets no answer is given up. An import has no limit.
         timeout: Integer(1, 3_600) = 30;
     }

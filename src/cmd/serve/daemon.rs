@@ -13,11 +13,12 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use crate::feed::Hub;
-use crate::http::{self, Admin, App, HttpOptions, OperatorToken, Readiness, RouteOptions};
+use crate::http::{self, Admin, App, HttpOptions, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
 use crate::publisher::Publisher;
 use crate::store::{Clock, RealDisk, Store, write_file_atomic};
 
 use super::super::config::{Config, Loaded, Source};
+use super::super::exit::Ended;
 use super::super::{files, keyset, out};
 use super::banner;
 use super::tasks::{self, Stop, Why};
@@ -34,12 +35,16 @@ pub(super) struct Parts {
 /// Serves until told to stop.
 pub(super) async fn run(parts: Parts, listener: TcpListener, loaded: &Loaded, settings: &Config) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener).context("preparing the port")?;
-    let address = reachable(listener.local_addr().context("asking for the port")?);
+    let tls = tls(settings)?;
+    let address = reachable(listener.local_addr().context("asking for the port")?, tls.is_some());
     let data = PathBuf::from(&settings.serve.data);
     let stop = Arc::new(Stop::new(None));
     tasks::signals(stop.clone())?;
-    let serving = begin(&parts, listener, settings, &stop);
+    let serving = begin(&parts, listener, settings, tls.clone(), &stop);
     tokio::spawn(tasks::watchdog(stop.clone()));
+    if let Some(tls) = &tls {
+        tasks::certificates(tls.clone(), stop.clone())?;
+    }
 
     let address_file = data.join(files::ADDRESS);
     write_file_atomic(&RealDisk, &address_file, format!("{address}\n").as_bytes())?;
@@ -54,7 +59,7 @@ pub(super) async fn run(parts: Parts, listener: TcpListener, loaded: &Loaded, se
 }
 
 /// Starts everything that runs until `stop` says why it should not; what is given back ends when the last connection has.
-fn begin(parts: &Parts, listener: tokio::net::TcpListener, settings: &Config, stop: &Arc<Stop>) -> JoinHandle<()> {
+fn begin(parts: &Parts, listener: tokio::net::TcpListener, settings: &Config, tls: Option<Arc<Tls>>, stop: &Arc<Stop>) -> JoinHandle<()> {
     let readiness = Readiness::default();
     let admin = Admin {
         publisher: parts.publisher.clone(),
@@ -81,7 +86,7 @@ fn begin(parts: &Parts, listener: tokio::net::TcpListener, settings: &Config, st
     tokio::spawn(tasks::store(parts.store.failure(), stop.clone()));
     tokio::spawn(tasks::heartbeat(parts.publisher.clone(), parts.clock.clone(), readiness, stop.clone()));
     tokio::spawn(tasks::upkeep(parts.publisher.clone(), stop.clone()));
-    tokio::spawn(http::serve(listener, app, http_options(settings), asked))
+    tokio::spawn(http::serve(listener, app, HttpOptions { tls, ..http_options(settings) }, asked))
 }
 
 /// What the command ends with.
@@ -117,11 +122,27 @@ fn greet(parts: &Parts, address: &str, data: &Path, loaded: &Loaded) -> anyhow::
 }
 
 /// The address to give to people: an unspecified one is reached on loopback.
-fn reachable(address: SocketAddr) -> String {
+fn reachable(address: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
     match address.ip() {
-        ip if !ip.is_unspecified() => format!("http://{address}"),
-        std::net::IpAddr::V4(_) => format!("http://127.0.0.1:{}", address.port()),
-        std::net::IpAddr::V6(_) => format!("http://[::1]:{}", address.port()),
+        ip if !ip.is_unspecified() => format!("{scheme}://{address}"),
+        std::net::IpAddr::V4(_) => format!("{scheme}://127.0.0.1:{}", address.port()),
+        std::net::IpAddr::V6(_) => format!("{scheme}://[::1]:{}", address.port()),
+    }
+}
+
+fn tls(settings: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
+    let serve = &settings.serve;
+    let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+    match (path(&serve.tls_certificate), path(&serve.tls_key)) {
+        (Some(certificate), Some(key)) => {
+            let files = TlsFiles { certificate, key, client_authorities: path(&serve.tls_client_authorities) };
+            Ok(Some(Arc::new(Tls::open(files, &["h2", "http/1.1"])?)))
+        }
+        (None, None) if serve.tls_client_authorities.is_empty() => Ok(None),
+        _ => anyhow::bail!(Ended::Usage(
+            "serve.tls_certificate and serve.tls_key go together, and both with serve.tls_client_authorities".into()
+        )),
     }
 }
 
@@ -159,9 +180,9 @@ mod tests {
         let (settings, disk) = (loaded.config(), Arc::new(FailingDisk::default()));
         let parts = super::super::open(&loaded, &settings, disk.clone()).expect("a publisher");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = reachable(listener.local_addr().expect("an address"));
+        let address = reachable(listener.local_addr().expect("an address"), false);
         let stop = Arc::new(Stop::new(None));
-        let serving = begin(&parts, listener, &settings, &stop);
+        let serving = begin(&parts, listener, &settings, None, &stop);
 
         let create = |id: &str| {
             let request = client().post(format!("{address}/v1/admin/lists")).bearer_auth(parts.token.as_str());

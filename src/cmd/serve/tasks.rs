@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::http::Readiness;
+use crate::http::{Readiness, Tls};
 use crate::list::Timestamp;
 use crate::publisher::{Class, Maintenance, PublishError, Publisher};
 use crate::store::Clock;
@@ -19,6 +19,8 @@ use crate::store::Clock;
 const LONGEST: u64 = 600;
 /// After an error, in seconds.
 const AGAIN: u64 = 30;
+/// How often it is looked whether certificate and key have changed.
+const CERTIFICATES: Duration = Duration::from_secs(10);
 /// Between two looks at whether something is to be kept up, in seconds.
 const UPKEEP: u64 = 60;
 
@@ -87,6 +89,34 @@ pub async fn upkeep(publisher: Arc<Publisher>, stop: Arc<Stop>) {
             Ok(Ok(report)) => said(&report),
             Ok(Err(error)) => drop(failed("upkeep failed", &error, &stop)),
             Err(_) => tracing::error!("upkeep broke off"),
+        }
+    }
+}
+
+/// Looks every so often, and at SIGHUP, whether certificate or key have changed, and reads them again.
+///
+/// # Errors
+/// If the signal cannot be had.
+pub fn certificates(tls: Arc<Tls>, stop: Arc<Stop>) -> anyhow::Result<()> {
+    let hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(keep_certificates(tls, stop, hangup));
+    Ok(())
+}
+
+async fn keep_certificates(tls: Arc<Tls>, stop: Arc<Stop>, mut hangup: tokio::signal::unix::Signal) {
+    let mut stopping = stop.subscribe();
+    loop {
+        tokio::select! {
+            _ = stopping.wait_for(Option::is_some) => return,
+            _ = hangup.recv() => {}
+            () = tokio::time::sleep(CERTIFICATES) => {}
+        }
+        let reading = tls.clone();
+        match tokio::task::spawn_blocking(move || reading.reload()).await {
+            Ok(Ok(true)) => tracing::info!("certificate and key have changed and are in force"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the changed certificate is not used; the one before stays in force"),
+            Err(_) => tracing::error!("reading the certificate broke off"),
         }
     }
 }

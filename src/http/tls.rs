@@ -1,0 +1,151 @@
+//! TLS of the server: certificate and key from files, read again when they change, and certificates of clients.
+//!
+//! Guarantees: connections that stand are not disturbed by a new certificate; a pair of files that does not fit together is refused, and the one
+//! before stays in force; where certificates of clients are asked for, a connection without a valid one does not come to HTTP.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
+
+/// Largest file of certificates or keys, in octets.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Files in PEM.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The server's certificate, then those that lead to an authority.
+    pub certificate: PathBuf,
+    /// Its private key (PKCS #8, PKCS #1 or SEC1).
+    pub key: PathBuf,
+    /// Certificates of the authorities whose clients may connect; none: anybody may.
+    pub client_authorities: Option<PathBuf>,
+}
+
+/// What is wrong with the files.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("{path}: {reason}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Certificate and key cannot be used.
+    #[error("certificate {certificate} and key {key} cannot be used together: {reason}")]
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a file looked like when it was read last: when it was changed, and its size.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// The server's side of TLS 1.2 and 1.3.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    protocols: Vec<Vec<u8>>,
+    config: RwLock<Arc<ServerConfig>>,
+    read: Mutex<Vec<Stamp>>,
+}
+
+impl Tls {
+    /// Reads the files. `protocols`: names for ALPN (RFC 7301), the preferred one first.
+    ///
+    /// # Errors
+    /// [`TlsError`] names the file.
+    pub fn open(files: TlsFiles, protocols: &[&str]) -> Result<Tls, TlsError> {
+        let protocols: Vec<Vec<u8>> = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let stamps = stamps(&files);
+        let config = configured(&files, &protocols)?;
+        Ok(Tls { files, protocols, config: RwLock::new(Arc::new(config)), read: Mutex::new(stamps) })
+    }
+
+    /// Reads the files again if one of them has changed; `true`: what they say is in force.
+    ///
+    /// # Errors
+    /// [`TlsError`]; what was in force stays, and the files are read again when they change again.
+    pub fn reload(&self) -> Result<bool, TlsError> {
+        let now = stamps(&self.files);
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if *read == now {
+            return Ok(false);
+        }
+        *read = now;
+        let config = configured(&self.files, &self.protocols)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        Ok(true)
+    }
+
+    /// For the next connection.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+fn stamps(files: &TlsFiles) -> Vec<Stamp> {
+    let stamp = |path: &Path| fs::metadata(path).ok().and_then(|about| Some((about.modified().ok()?, about.len())));
+    [&files.certificate, &files.key].into_iter().chain(&files.client_authorities).map(|path| stamp(path)).collect()
+}
+
+fn configured(files: &TlsFiles, protocols: &[Vec<u8>]) -> Result<ServerConfig, TlsError> {
+    // Fails only if a provider is installed already, which is then used.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let chain = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(&bounded(&files.key)?).map_err(|e| wrong(&files.key, format!("no private key in PEM: {e}")))?;
+    let builder = ServerConfig::builder();
+    let builder = match &files.client_authorities {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(|e| wrong(path, e.to_string()))?;
+            }
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|e| wrong(path, e.to_string()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|e| TlsError::Pair {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        reason: e.to_string(),
+    })?;
+    config.alpn_protocols = protocols.to_vec();
+    Ok(config)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = bounded(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(wrong(path, "no certificate in PEM is in it".into())),
+        Ok(found) => Ok(found),
+        Err(e) => Err(wrong(path, format!("not certificates in PEM: {e}"))),
+    }
+}
+
+fn bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let size = fs::metadata(path).map_err(|e| wrong(path, e.to_string()))?.len();
+    if size > MAX_FILE {
+        return Err(wrong(path, format!("larger than {MAX_FILE} octets")));
+    }
+    fs::read(path).map_err(|e| wrong(path, e.to_string()))
+}
+
+fn wrong(path: &Path, reason: String) -> TlsError {
+    TlsError::File { path: path.to_owned(), reason }
+}
