@@ -204,7 +204,7 @@ impl Server {
         match shaken {
             Ok(Ok(stream)) => {
                 let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-                remote.certificate = shown.map(|certificate| Digest::of(certificate));
+                remote.certificate = shown.map(Digest::of);
                 self.connection(stream, remote).await;
             }
             Ok(Err(e)) => tracing::debug!(error = %e, "a connection did not come to TLS"),
