@@ -1,12 +1,13 @@
-//! What the routes share, and the table of routes.
+//! What the routes share, and the router with everything around it.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
 
 use crate::feed::{Hub, jittered};
 use crate::list::ListId;
@@ -14,7 +15,8 @@ use crate::store::{Clock, PublishedList};
 
 use super::metrics::HttpMetrics;
 use super::problem::Problem;
-use super::{Admin, admin, events, health, observe, public, spans};
+use super::server::Remote;
+use super::{Admin, caller, observe, table};
 
 /// Times the routes tell their clients.
 #[derive(Clone, Debug)]
@@ -123,34 +125,28 @@ impl Inner {
 pub fn router(app: App) -> Router {
     let metrics = HttpMetrics::new(&app);
     let shared = Shared(Arc::new(Inner { app, metrics }));
-    let mut routes = Router::new();
-    if shared.app.admin.is_some() {
-        routes = routes.nest("/v1/admin", admin::routes(&shared));
-    }
-    routes
-        .route("/v1/lists", get(public::lists))
-        .route("/v1/keyset", get(public::newest_keyset))
-        .route("/v1/keyset/{n}", get(public::keyset))
-        .route("/v1/lists/{list}/head", get(public::head))
-        .route("/v1/lists/{list}/delta/{from}/{to}", get(spans::delta))
-        .route("/v1/lists/{list}/snapshot/{digest}", get(spans::snapshot))
-        .route("/v1/lists/{list}/buckets/{serial}", get(spans::buckets))
-        .route("/v1/lists/{list}/bucket/{serial}/{b}", get(spans::bucket))
-        .route("/v1/events", get(events::events))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+    table::build(&shared)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(axum::middleware::from_fn_with_state(shared.clone(), observe::observe))
         .with_state(shared)
 }
 
-pub(super) async fn no_route() -> Problem {
-    Problem::not_found("no-route", "there is nothing at this path; docs/PROTOCOL.md section 11 lists what there is")
+async fn no_route(State(shared): State<Shared>, request: Request) -> Response {
+    let problem = Problem::not_found("no-route", "there is nothing at this path; GET /v1/openapi.json describes what there is");
+    to_callers_only(&shared, &request).unwrap_or(problem).into_response()
 }
 
-pub(super) async fn no_method() -> Problem {
+async fn no_method(State(shared): State<Shared>, request: Request) -> Response {
     let detail = "this path is there, but not for this method; the Allow field says which";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method", detail)
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method", detail);
+    to_callers_only(&shared, &request).unwrap_or(problem).into_response()
+}
+
+/// The refusal of one who has no account and asks for something of the operator's API, be it there or not. What anybody may call
+/// there tells nothing by what it is not.
+fn to_callers_only(shared: &Shared, request: &Request) -> Option<Problem> {
+    let within = request.uri().path().strip_prefix("/v1/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let peer = request.extensions().get::<Remote>().copied();
+    if within && shared.app.admin.is_some() { caller::caller(shared, request.headers(), peer).err() } else { None }
 }

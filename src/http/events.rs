@@ -4,17 +4,31 @@ use std::convert::Infallible;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde_json::json;
 
 use crate::feed::{Position, PositionError};
 
 use super::app::Shared;
 use super::problem::Problem;
 use super::query::Query;
+use super::table::{In, Need, Parameter, Route, route, text};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+pub(super) fn routes() -> Vec<Route> {
+    let last =
+        Parameter { name: "Last-Event-ID", place: In::Header, about: "the id of the last event seen", schema: json!({"type": "string"}) };
+    vec![
+        route(Method::GET, "/v1/events", "events", Need::Nobody, events)
+            .about("Heads and deltas as they are published, as server-sent events.")
+            .takes([text("lists", "the lists, each with the serial that is known: a:1041,b; absent: all"), last])
+            .gives_raw(200, "events until one side ends", "text/event-stream")
+            .problems(&[404, 503]),
+    ]
+}
 
 /// `GET /v1/events?lists=a:1041,b`
 pub(super) async fn events(State(shared): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response, Problem> {

@@ -2,22 +2,40 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::list::ListId;
 
 use super::app::Shared;
 use super::problem::Problem;
+use super::table::{Need, Route, route};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        route(Method::GET, "/healthz", "alive", Need::Nobody, alive).about("The process answers.").gives_raw(200, "it does", "text/plain"),
+        route(Method::GET, "/readyz", "ready", Need::Nobody, ready)
+            .about("Whether requests should be sent here.")
+            .gives::<Ready>(200, "they should")
+            .gives::<Ready>(503, "they should go elsewhere"),
+        route(Method::GET, "/metrics", "metrics", Need::Nobody, metrics).about("Everything that is counted.").gives_raw(
+            200,
+            "OpenMetrics text",
+            "application/openmetrics-text",
+        ),
+    ]
+}
 
 /// What `/readyz` says.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Ready {
     ready: bool,
     lists: usize,
     reasons: Vec<String>,
     /// Lists that are not served, and why: the others are.
+    #[schema(value_type = Vec<Vec<String>>)]
     out_of_service: Vec<(ListId, String)>,
     /// Why a restart is advised, although everything is served.
     degraded: Option<String>,

@@ -6,6 +6,49 @@ use serde::Serialize;
 
 use crate::publisher::Refusal;
 
+/// Every code, and when it is answered. A code keeps its meaning for ever; new ones come.
+pub(super) const CODES: &[(&str, &str)] = &[
+    ("bad-bucket", "a bucket is asked for by a number that is none"),
+    ("bad-digest", "a digest is not written as one"),
+    ("bad-encoding", "the body is not whole, or not in a coding that is taken"),
+    ("bad-json", "the body is not the JSON that this call takes"),
+    ("bad-list-name", "what stands where a list's name should is none"),
+    ("bad-note", "the body is not a signed note"),
+    ("bad-number", "a number is not written as one, or out of range"),
+    ("bad-parameter", "a parameter of the query has no such value"),
+    ("bad-position", "a position in the event stream is not written as one"),
+    ("bad-serial", "a serial is not written as one"),
+    ("bad-span", "a delta is asked for that leads backwards"),
+    ("body-broken", "the body broke off; nothing was done"),
+    ("body-timeout", "the body did not come in time; nothing was done"),
+    ("conflict", "it does not fit what is there"),
+    ("delta-damaged", "the delta cannot be read here"),
+    ("delta-gone", "the delta is no longer kept"),
+    ("delta-too-costly", "joining so many deltas costs more than the snapshot"),
+    ("fatal", "the publisher cannot go on before it is repaired"),
+    ("forbidden", "the caller's roles do not allow it"),
+    ("internal", "the publisher has a fault; its log says which"),
+    ("method-not-allowed", "the path is there, but not for this method"),
+    ("no-route", "there is nothing at this path"),
+    ("not-acceptable", "no coding that the client takes can be had"),
+    ("not-found", "there is no such list, or none that the caller may see"),
+    ("not-newest", "only the newest version is kept by buckets"),
+    ("range-outside", "the range begins behind the end"),
+    ("refused", "refused by form or by a guard; `refusals` says what and why"),
+    ("retry", "it cannot be done now, and may be done later"),
+    ("snapshot-gone", "the snapshot is no longer kept"),
+    ("too-large", "the body is larger than the limit"),
+    ("too-many-connections", "no place for another connection"),
+    ("too-many-long-polls", "no place for another one that waits"),
+    ("too-many-subscribers", "no place for another event stream"),
+    ("unauthorized", "no valid token was sent"),
+    ("unknown-bucket", "there is no such bucket"),
+    ("unknown-keyset", "there is no such key set"),
+    ("unknown-list", "no such list is published"),
+    ("unknown-parameter", "the query has a parameter that this call does not know"),
+    ("unknown-serial", "there is no such version"),
+];
+
 /// An error answer.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -31,6 +74,7 @@ struct Document<'a> {
 impl Problem {
     /// A problem; `code` never changes its meaning, `detail` says what to do.
     pub(super) fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(CODES.iter().any(|(known, _)| *known == code), "{code} has no line in the table of codes");
         Problem { status, code, title, detail: detail.into(), headers: Vec::new(), refusals: Vec::new() }
     }
 

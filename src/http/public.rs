@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::list::{Code, Colour, Digest, ListId, Origin, Serial, Timestamp};
 use crate::store::PublishedList;
@@ -17,6 +18,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::range::none_match;
 use super::spans::{self, IMMUTABLE};
+use super::table::{MAX_SERIAL, Need, Route, number, route};
 
 /// Longest wait of a long poll, in seconds (docs/PROTOCOL.md section 11).
 const MAX_WAIT: u64 = 60;
@@ -24,20 +26,49 @@ const MAX_WAIT: u64 = 60;
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        route(Method::GET, "/v1/lists", "offered", Need::Nobody, lists)
+            .about("The lists that are published here.")
+            .gives::<Offer<'static>>(200, "the lists"),
+        route(Method::GET, "/v1/keyset", "newestKeySet", Need::Nobody, newest_keyset).about("The key set in force.").gives_raw(
+            200,
+            "the signed note",
+            "text/plain",
+        ),
+        route(Method::GET, "/v1/keyset/{n}", "keySet", Need::Nobody, keyset)
+            .about("A key set by its number.")
+            .gives_raw(200, "the signed note", "text/plain")
+            .problems(&[404]),
+        route(Method::GET, "/v1/lists/{list}/head", "head", Need::Nobody, head)
+            .about("The newest head of a list; with `wait`, the next one, should it come in time.")
+            .takes([
+                number("wait", "seconds to wait for a newer one", 0, MAX_WAIT),
+                number("after", "the serial that is known", 1, MAX_SERIAL),
+            ])
+            .gives_raw(200, "the signed note", "text/plain")
+            .gives_nothing(304, "nothing newer")
+            .problems(&[404, 503]),
+    ]
+}
+
 /// The answer to `GET /v1/lists`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Offer<'a> {
+    #[schema(value_type = Option<Origin>)]
     origin: Option<&'a Origin>,
     keyset: Option<u64>,
     fingerprint: Option<Digest>,
     lists: Vec<Offered<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Offered<'a> {
+    #[schema(value_type = ListId)]
     id: &'a ListId,
     colour: Colour,
     title: &'a str,
+    #[schema(value_type = Vec<Code>)]
     categories: &'a [Code],
     owner: &'a str,
     licence: &'a str,

@@ -6,7 +6,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::response::Builder;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::feed::SpanError;
@@ -20,6 +20,7 @@ use super::body::from_reader;
 use super::problem::Problem;
 use super::public::header_value;
 use super::range::{Part, none_match, part};
+use super::table::{Need, Route, route};
 
 /// For what never changes.
 pub(super) const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -27,6 +28,29 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// A smaller body is sent as it is.
 const WORTH_COMPRESSING: usize = 512;
+
+pub(super) fn routes() -> Vec<Route> {
+    let text = "text/plain";
+    vec![
+        route(Method::GET, "/v1/lists/{list}/delta/{from}/{to}", "delta", Need::Nobody, delta)
+            .about("What changed between two versions.")
+            .gives_raw(200, "the changes", text)
+            .problems(&[404, 406, 410, 503]),
+        route(Method::GET, "/v1/lists/{list}/snapshot/{digest}", "snapshot", Need::Nobody, snapshot)
+            .about("A whole version, or a range of its compressed octets.")
+            .gives_raw(200, "the snapshot", text)
+            .gives_raw(206, "a part of it", text)
+            .problems(&[404, 406, 410, 416]),
+        route(Method::GET, "/v1/lists/{list}/buckets/{serial}", "buckets", Need::Nobody, buckets)
+            .about("The digests of the buckets of the newest version.")
+            .gives_raw(200, "32 octets each", "application/octet-stream")
+            .problems(&[404, 406, 410]),
+        route(Method::GET, "/v1/lists/{list}/bucket/{serial}/{b}", "bucket", Need::Nobody, bucket)
+            .about("The entry lines of one bucket of the newest version.")
+            .gives_raw(200, "the lines", text)
+            .problems(&[404, 406, 410]),
+    ]
+}
 
 /// `GET /v1/lists/{list}/delta/{from}/{to}`
 pub(super) async fn delta(

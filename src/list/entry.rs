@@ -16,6 +16,7 @@ pub(crate) fn rule_of(line: &str) -> &str {
 
 /// What a filter is to do, where that differs from what the list's colour says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Block.
@@ -49,6 +50,7 @@ impl FromStr for Action {
 
 /// The attributes of an entry. Empty and `None` mean: not set.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Attributes {
     /// Category codes; ascending and unique in the line, whatever the order here.

@@ -111,6 +111,7 @@ name! {
 
 /// What a list is for: black blocks, white allows. Fixed for the life of a list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Colour {
     /// Targets to block.

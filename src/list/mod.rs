@@ -10,6 +10,8 @@ pub(crate) mod domain;
 mod entry;
 mod ids;
 mod rule;
+#[cfg(feature = "daemon")]
+mod schema;
 mod target;
 mod time;
 mod url;

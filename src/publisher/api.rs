@@ -1,13 +1,14 @@
 //! What goes in and out of the publisher, and through `/v1/admin` as JSON. `http` serves these, `cmd` reads them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::formats::Summary;
 use crate::list::{Attributes, Code, Colour, ListId, Serial, Timestamp};
 use crate::store::{ListMeta, VersionRecord};
 
 /// A list to create.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewList {
     /// Its name.
@@ -34,7 +35,7 @@ pub struct NewList {
 }
 
 /// What to change of a list's description; absent: as it is.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListPatch {
     /// One line for people.
@@ -52,7 +53,7 @@ pub struct ListPatch {
 }
 
 /// A list as an operator sees it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ListView {
     /// Description.
     pub meta: ListMeta,
@@ -69,7 +70,7 @@ pub struct ListView {
 }
 
 /// Changes to stage.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChangeRequest {
     /// Entries to add or replace.
@@ -81,7 +82,7 @@ pub struct ChangeRequest {
 }
 
 /// One entry to add or replace.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PutEntry {
     /// `kind:target`, or a bare host, URL or address as people write it: exact.
@@ -92,7 +93,7 @@ pub struct PutEntry {
 }
 
 /// One thing that was refused, with its place in the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refusal {
     /// Field or guard: `put[3].rule`, `guard:protected`.
     pub place: String,
@@ -105,7 +106,7 @@ pub struct Refusal {
 }
 
 /// What is staged against what is published.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct StagedView {
     /// Entries that would be added.
     pub added: u64,
@@ -126,7 +127,7 @@ pub struct StagedView {
 }
 
 /// How an import relates to what the list holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ImportMode {
     /// Adds and replaces; removes nothing.
@@ -136,7 +137,7 @@ pub enum ImportMode {
 }
 
 /// What an import did or would do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ImportReport {
     /// What the reader saw.
     pub summary: Summary,
@@ -149,7 +150,7 @@ pub struct ImportReport {
 }
 
 /// How to publish.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PublishRequest {
     /// Why, for the log.
@@ -161,7 +162,7 @@ pub struct PublishRequest {
 }
 
 /// What a publication did or would do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PublishReport {
     /// The version; none on a dry run or when nothing was staged.
     pub version: Option<VersionRecord>,
@@ -170,7 +171,7 @@ pub struct PublishReport {
 }
 
 /// A page of the log, newest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LogPage {
     /// Versions.
     pub versions: Vec<VersionRecord>,
@@ -179,7 +180,7 @@ pub struct LogPage {
 }
 
 /// What `bwld check` found.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct CheckReport {
     /// Things verified, in words with numbers.
     pub verified: Vec<String>,

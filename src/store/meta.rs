@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::list::{Code, Colour, ListId, Timestamp};
 
 /// What is known of a list beside its content. Goes into `/v1/lists` but for nothing secret is in it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListMeta {
     /// Its name.

@@ -28,7 +28,7 @@ pub struct BaseRef {
 }
 
 /// A delta as an artefact.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DeltaRecord {
     /// Digest of the uncompressed delta, and artefact name.
     pub digest: Digest,
@@ -39,7 +39,7 @@ pub struct DeltaRecord {
 }
 
 /// One publication, as the log shows it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct VersionRecord {
     /// The version.
     pub serial: Serial,

@@ -8,6 +8,7 @@ macro_rules! formats {
     ($($(#[$about:meta])* $name:ident = $word:literal, $text:literal;)*) => {
         /// A format of a file of rules.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
         pub enum Format {
             $($(#[$about])* #[serde(rename = $word)] $name,)*
         }

@@ -93,6 +93,7 @@ pub enum Exceptions {
 
 /// Rules of one sort that a list cannot hold, or that would come out wider than they are.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 pub struct LeftOut {
     /// How many.
     pub count: u64,
@@ -107,6 +108,7 @@ pub struct LeftOut {
 
 /// One thing that was wrong.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 pub struct Issue {
     /// The file in the archive, where it is in one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -125,6 +127,7 @@ pub struct Issue {
 
 /// What was read: counts, and the first [`ISSUES_KEPT`] issues.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 pub struct Summary {
     /// The format that was read.
     pub format: Option<Format>,

@@ -1,4 +1,4 @@
-//! The operator's API: `/v1/admin`. Everything here asks for the token first, even what does not exist.
+//! The operator's API: `/v1/admin`. Who calls is asked before anything here runs, even for what does not exist.
 //!
 //! Bodies are bounded; what takes long runs on blocking threads; the publisher alone decides.
 
@@ -9,23 +9,16 @@ mod transfer;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 
 use crate::list::ListId;
 use crate::publisher::{Class, PublishError, Publisher};
 use crate::store::Store;
 
-use super::app::{Shared, no_method, no_route};
+use super::app::Shared;
 use super::problem::Problem;
+use super::table::Route;
 use super::token::OperatorToken;
-
-/// Who is written into the log as the author of what comes through this API.
-const BY: &str = "operator";
 
 /// What the operator's routes work on.
 #[derive(Clone, Debug)]
@@ -45,37 +38,9 @@ impl Admin {
     pub const DEFAULT_MAX_IMPORT: u64 = 1 << 30;
 }
 
-/// The routes below `/v1/admin`.
-pub(super) fn routes(shared: &Shared) -> Router<Shared> {
-    Router::new()
-        .route("/lists", get(lists::all).post(lists::create))
-        .route("/lists/{list}", get(lists::one).patch(lists::set).delete(lists::remove))
-        .route("/lists/{list}/changes", post(lists::stage))
-        .route("/lists/{list}/staged", get(lists::staged).delete(lists::discard))
-        .route("/lists/{list}/publish", post(lists::publish))
-        .route("/lists/{list}/log", get(lists::log))
-        .route("/lists/{list}/import", post(transfer::import))
-        .route("/lists/{list}/export", get(transfer::export))
-        .route("/keyset", post(store::keyset))
-        .route("/check", post(store::check))
-        .route("/backup", post(store::backup))
-        .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
-        // Each route bounds its body itself.
-        .layer(DefaultBodyLimit::disable())
-        .layer(axum::middleware::from_fn_with_state(shared.clone(), authorised))
-}
-
-async fn authorised(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    if shared.app.admin.as_ref().is_some_and(|admin| admin.operator.is_in(request.headers())) {
-        let mut response = next.run(request).await;
-        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        return response;
-    }
-    let detail = "send the operator's token as Authorization: Bearer TOKEN; it lies in operator.token in the data folder";
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Only for the operator", detail)
-        .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"bwld operator\""))
-        .into_response()
+/// The lines of the table below `/v1/admin`.
+pub(super) fn routes() -> Vec<Route> {
+    [lists::routes(), transfer::routes(), store::routes()].concat()
 }
 
 /// The admin part of the application; only its own routes ask.

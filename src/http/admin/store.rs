@@ -5,29 +5,49 @@ use std::path::PathBuf;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::list::Digest;
 use crate::publisher::{CheckReport, PublishError};
 use crate::wire::MAX_KEYSET;
 
 use super::super::app::Shared;
+use super::super::caller::Caller;
 use super::super::problem::Problem;
+use super::super::table::{Need, OWNERS, Route, route};
 use super::bodies::{json, whole};
 use super::{admin, blocking, refused, with_publisher};
 
+pub(super) fn routes() -> Vec<Route> {
+    let own = Need::All(OWNERS);
+    vec![
+        route(Method::POST, "/v1/admin/keyset", "activateKeySet", own, keyset)
+            .about("Puts a key set in force.")
+            .raw_body("text/plain")
+            .gives::<Activated>(200, "its number"),
+        route(Method::POST, "/v1/admin/check", "check", own, check)
+            .about("Checks the store against its journal, and what is published against what was signed.")
+            .gives::<CheckReport>(200, "what was verified, and what is wrong"),
+        route(Method::POST, "/v1/admin/backup", "backUp", own, backup)
+            .about("Backs up to a folder on the daemon's machine.")
+            .body::<BackupRequest>()
+            .gives::<BackedUp>(200, "what was backed up"),
+    ]
+}
+
 /// What is in force after a key set was activated.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Activated {
     keyset: u64,
 }
 
 /// `POST /v1/admin/keyset`: the signed note as it is.
-pub(super) async fn keyset(State(shared): State<Shared>, body: Body) -> Result<Json<Activated>, Problem> {
+pub(super) async fn keyset(State(shared): State<Shared>, caller: Caller, body: Body) -> Result<Json<Activated>, Problem> {
     let note = whole(&shared, body, MAX_KEYSET).await?;
     let note = String::from_utf8(note.to_vec()).map_err(|_| Problem::bad_request("bad-note", "a key set is a signed note, in text"))?;
-    let keyset = with_publisher(&shared, move |publisher| publisher.activate_keyset(&note, super::BY)).await?;
+    let keyset = with_publisher(&shared, move |publisher| publisher.activate_keyset(&note, caller.by())).await?;
     Ok(Json(Activated { keyset }))
 }
 
@@ -42,10 +62,11 @@ pub(super) async fn check(State(shared): State<Shared>) -> Result<Json<CheckRepo
 }
 
 /// Where to back up to.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct BackupRequest {
     /// A folder on the daemon's machine, empty or not there; absolute.
+    #[schema(value_type = String)]
     to: PathBuf,
     /// With keys and token: whoever has it can sign.
     #[serde(default)]
@@ -53,7 +74,7 @@ struct BackupRequest {
 }
 
 /// What was backed up.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct BackedUp {
     frame: u64,
     files: u64,

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::formats::{Exceptions, Format, ReadOptions, Wildcards};
@@ -16,13 +17,41 @@ use crate::list::{Attributes, Code};
 use crate::publisher::{ImportMode, ImportOptions, ImportReport, PublishError};
 
 use super::super::app::Shared;
+use super::super::caller::Caller;
 use super::super::problem::Problem;
 use super::super::query::Query;
+use super::super::table::{Need, READERS, Route, WRITERS, flag, parameter, route, text};
 use super::bodies::{self, Packed};
-use super::{BY, admin, blocking, list_id, refused};
+use super::{admin, blocking, list_id, refused};
 
 /// Octets gathered before they are sent.
 const PIECE: usize = 64 << 10;
+
+pub(super) fn routes() -> Vec<Route> {
+    let words = |words: &[&str]| json!({"type": "string", "enum": words});
+    let formats: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+    vec![
+        route(Method::POST, "/v1/admin/lists/{list}/import", "importList", Need::List(WRITERS), import)
+            .about("Reads a file of rules, plain or packed, and stages what differs from the list.")
+            .takes([
+                parameter("format", "its format; absent: found out", words(&formats)),
+                parameter("scope", "what plain names mean", words(&["exact", "subtree"])),
+                parameter("mode", "add and replace, or make the list what the file says", words(&["merge", "replace"])),
+                flag("strict", "stage nothing if anything is refused"),
+                flag("dry_run", "only say what would happen"),
+                text("cat", "categories of entries that bring none, separated by commas"),
+                text("rsn", "reason code of entries that bring none"),
+                parameter("wildcards", "what *.name and .name mean", words(&["refuse", "subtree"])),
+                parameter("exceptions", "what becomes of rules that allow", words(&["leave-out", "only"])),
+                text("only", "of a tree of categories only these, separated by commas"),
+            ])
+            .raw_body("text/plain")
+            .gives::<ImportReport>(200, "what was read and staged"),
+        route(Method::GET, "/v1/admin/lists/{list}/export", "exportList", Need::List(READERS), export)
+            .about("The newest version's entry lines, in order.")
+            .gives_raw(200, "the lines", "text/plain"),
+    ]
+}
 
 /// A value that is one of a few words, read as the JSON API reads it.
 fn word<T: DeserializeOwned>(query: &Query<'_>, name: &str, words: &str) -> Result<Option<T>, Problem> {
@@ -64,6 +93,7 @@ fn options(query: &Query<'_>) -> Result<ImportOptions, Problem> {
 /// `POST /v1/admin/lists/{list}/import`
 pub(super) async fn import(
     State(shared): State<Shared>,
+    caller: Caller,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -75,9 +105,10 @@ pub(super) async fn import(
     let admin = admin(&shared)?;
     let limit = admin.max_import;
     let (pump, pieces) = bodies::import(limit, shared.app.options.body_stall);
+    let by = caller.by();
     let work = blocking(move || {
         let mut reader = pieces.unpacked(packed, limit)?;
-        admin.publisher.import(&id, &mut *reader, &options, BY)
+        admin.publisher.import(&id, &mut *reader, &options, by)
     });
     let (sent, done) = tokio::join!(pump.run(body), work);
     // What was wrong with the body explains what the reader met.

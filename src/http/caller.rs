@@ -1,0 +1,111 @@
+//! Who makes a call and from where, and whether they may: asked before any handler of the operator's API runs.
+//!
+//! Guarantees: without a valid token nothing is told, not even what there is; a list on which the caller has no role at all is
+//! answered as one that does not exist. The token goes no further than this module.
+
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::list::ListId;
+use crate::publisher::By;
+
+use super::app::Shared;
+use super::problem::Problem;
+use super::server::Remote;
+use super::table::Need;
+use super::who::{Role, Who};
+
+/// Who calls, and from where.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) who: Who,
+    /// The address, as the audit chain names it.
+    pub(super) from: String,
+}
+
+impl Caller {
+    /// On whose behalf the publisher acts.
+    pub(super) fn by(&self) -> By {
+        By::new(self.who.account.clone(), self.from.clone())
+    }
+
+    /// Whether one of these roles is held on this list.
+    pub(super) fn is_on(&self, list: &ListId, roles: &[Role]) -> bool {
+        self.who.is_on(list, roles)
+    }
+}
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        // Only a route that anybody may call has none; that is a defect of the table.
+        parts.extensions.get::<Caller>().cloned().ok_or_else(|| Problem::internal("this call does not know who makes it"))
+    }
+}
+
+/// Lets a request through to its handler if the caller fulfils `need`.
+pub(super) async fn admit(State((shared, need)): State<(Shared, Need)>, path: RawPathParams, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Remote>().copied();
+    let list = path.iter().find(|(name, _)| *name == "list").map(|(_, value)| value);
+    let admitted = match caller(&shared, request.headers(), peer) {
+        Ok(caller) => fulfils(&caller.who, need, list).map(|()| caller),
+        Err(problem) => Err(problem),
+    };
+    match admitted {
+        Err(problem) => problem.into_response(),
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            let mut response = next.run(request).await;
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+            response
+        }
+    }
+}
+
+/// Who carries the token of a request.
+pub(super) fn caller(shared: &Shared, headers: &HeaderMap, peer: Option<Remote>) -> Result<Caller, Problem> {
+    let admin = shared.app.admin.as_ref();
+    if admin.is_some_and(|admin| admin.operator.is_in(headers)) {
+        let from = peer.map_or_else(String::new, |remote| remote.address.to_string());
+        return Ok(Caller { who: Who::owner("operator"), from });
+    }
+    let detail = "send the operator's token as Authorization: Bearer TOKEN; it lies in operator.token in the data folder";
+    Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Only for the operator", detail)
+        .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"bwld operator\"")))
+}
+
+/// Whether `who` fulfils `need`; `list` is the one the path names.
+fn fulfils(who: &Who, need: Need, list: Option<&str>) -> Result<(), Problem> {
+    let forbidden = || {
+        let detail = "your account has no role that allows this; an owner can give you one";
+        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not with your roles", detail))
+    };
+    match need {
+        Need::Nobody | Need::Account => Ok(()),
+        Need::All(roles) if who.is_everywhere(roles) => Ok(()),
+        Need::Some(roles) if who.is_somewhere(roles) => Ok(()),
+        Need::All(_) | Need::Some(_) => forbidden(),
+        Need::List(roles) => match list.unwrap_or_default().parse::<ListId>() {
+            Err(e) => Err(Problem::bad_request("bad-list-name", e)),
+            Ok(list) if who.is_on(&list, roles) => Ok(()),
+            Ok(list) if who.is_on(&list, ANY) => forbidden(),
+            Ok(list) => Err(no_list(&list)),
+        },
+    }
+}
+
+const ANY: &[Role] = &[Role::Owner, Role::Editor, Role::Reviewer, Role::Auditor, Role::Subscriber];
+
+/// The answer for a list that is not there, and for one that is not there for this caller.
+pub(super) fn no_list(list: &ListId) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not-found",
+        "There is no such list",
+        crate::publisher::PublishError::NoList(list.clone()).to_string(),
+    )
+}

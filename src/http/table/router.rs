@@ -1,0 +1,24 @@
+//! The router, from the table.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+
+use super::super::app::Shared;
+use super::super::caller;
+use super::{Need, routes};
+
+/// A router of all routes; without an operator's API only those that anybody may call.
+pub(in crate::http) fn build(shared: &Shared) -> Router<Shared> {
+    let offered = |need: Need| need == Need::Nobody || shared.app.admin.is_some();
+    let mut router = Router::new();
+    for route in routes().into_iter().filter(|route| offered(route.need)) {
+        let handler = match route.need {
+            Need::Nobody => route.handler,
+            need => route.handler.route_layer(from_fn_with_state((shared.clone(), need), caller::admit)),
+        };
+        router = router.route(route.path, handler);
+    }
+    // Each route bounds its body itself.
+    router.layer(DefaultBodyLimit::disable())
+}
