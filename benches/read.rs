@@ -30,6 +30,12 @@ fn read(c: &mut Criterion) {
         (Format::Dnsmasq, String::new()),
         (Format::Unbound, String::new()),
         (Format::Bind, String::new()),
+        (Format::Dstdomain, String::new()),
+        (Format::Ndjson, String::new()),
+        (Format::Nginx, String::new()),
+        (Format::Haproxy, String::new()),
+        (Format::Firewall, String::new()),
+        (Format::Xml, "<register>\n".to_owned()),
         (Format::Rpz, "$ORIGIN rpz.example.\n@ SOA . . 1 1 1 1 1\n".to_owned()),
     ];
     for name in &names {
@@ -44,10 +50,17 @@ fn read(c: &mut Criterion) {
                 Format::Hosts => writeln!(text, "0.0.0.0 {name}"),
                 Format::Csv => writeln!(text, "{name},ads"),
                 Format::Bwld => writeln!(text, "domain:{name}\tcat=ads"),
+                Format::Dstdomain => writeln!(text, "{name}"),
+                Format::Ndjson => writeln!(text, "{{\"rule\":\"domain:{name}\",\"cat\":[\"ads\"]}}"),
+                Format::Nginx => writeln!(text, "\"{name}\" 1;"),
+                Format::Haproxy => writeln!(text, "{name} 1"),
+                Format::Firewall => writeln!(text, "{name}"),
+                Format::Xml => writeln!(text, "<content><domain><![CDATA[{name}]]></domain></content>"),
                 other => unreachable!("{other} is not measured"),
             };
         }
     }
+    forms.iter_mut().filter(|(format, _)| *format == Format::Xml).for_each(|(_, text)| text.push_str("</register>\n"));
     let mut group = c.benchmark_group("read");
     group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
     group.throughput(Throughput::Elements(names.len() as u64));

@@ -15,7 +15,7 @@ use bwld::{
     cmd::config::{Loaded, in_force},
     feed::{MAX_LISTS, Position},
     follower::{BaseMeta, LogFrame, MAX_EVENT, SseFrame, SseParser, Status, decode_head_event},
-    formats::{self, Format, Item, ReadError, ReadOptions, Wildcards},
+    formats::{self, Exceptions, Format, Item, ReadError, ReadOptions, Wildcards, XmlNames},
     http::{OperatorToken, Part, negotiate, none_match, part},
     list::{
         Change, ChangeSet, Digest, Entry, Kind, ListId, Origin, Rule, Serial, Timestamp, canonical_cidr, canonical_domain, canonical_url,
@@ -36,11 +36,12 @@ pub mod matching;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of the files in `fuzz_targets/`.
-pub const TARGETS: [(&str, Target); 26] = [
+pub const TARGETS: [(&str, Target); 27] = [
     ("canonical", canonical),
     ("entry", entry),
     ("names", names),
     ("read", read),
+    ("read_foreign", read_foreign),
     ("header", header),
     ("note", note),
     ("delta", delta),
@@ -143,7 +144,11 @@ pub fn read(bytes: &[u8]) {
                 puts += 1;
                 let entry: Entry = line.parse().expect("what is handed on is canonical");
                 entry.rule().check_suffix().expect("no suffix is handed on");
-                assert!(!matches!(entry.rule().kind(), Kind::Prefix) || bytes.windows(6).any(|w| w.eq_ignore_ascii_case(b"prefix")));
+                // In these formats only who writes `prefix` gets one; what else is found by itself has its own target.
+                let own = options.format.is_some();
+                assert!(
+                    !own || !matches!(entry.rule().kind(), Kind::Prefix) || bytes.windows(6).any(|w| w.eq_ignore_ascii_case(b"prefix"))
+                );
             }
             Item::Remove(rule) => {
                 removals += 1;
@@ -155,6 +160,43 @@ pub fn read(bytes: &[u8]) {
     if let Ok(summary) = summary {
         assert_eq!((summary.entries, summary.removals), (puts, removals));
         assert!(summary.issues.len() as u64 <= summary.issues_total && summary.issues.len() <= formats::ISSUES_KEPT);
+    }
+}
+
+/// Foreign formats: the first octet chooses the format, the second how it is read. Rules are canonical, counts are true, and
+/// it does not matter in what pieces the octets come.
+pub fn read_foreign(bytes: &[u8]) {
+    let [format, choice, bytes @ ..] = bytes else { return };
+    let options = ReadOptions {
+        format: Some(Format::ALL[usize::from(*format) % Format::ALL.len()]),
+        subtree: choice & 1 != 0,
+        wildcards: if choice & 2 != 0 { Wildcards::Subtree } else { Wildcards::Refuse },
+        exceptions: if choice & 4 != 0 { Exceptions::Only } else { Exceptions::LeaveOut },
+        max_line: if choice & 8 != 0 { 64 } else { 8 * 1024 },
+        ..ReadOptions::default()
+    };
+    let read = |capacity: usize| {
+        let mut lines = Vec::new();
+        let summary = formats::read::<ReadError>(BufReader::with_capacity(capacity, bytes), &options, |handed| {
+            if let Item::Put(line) = handed {
+                let entry: Entry = line.parse().expect("what is handed on is canonical");
+                entry.rule().check_suffix().expect("no suffix is handed on");
+                lines.push(line.to_owned());
+            }
+            Ok(())
+        });
+        (lines, summary.map_err(|e| e.to_string()))
+    };
+    let (lines, summary) = read(8 * 1024);
+    if let Ok(summary) = &summary {
+        assert_eq!(summary.entries, lines.len() as u64);
+        assert!(summary.issues.len() as u64 <= summary.issues_total && summary.left_out.len() < 64);
+        assert_eq!(summary.left_out_total() > 0, !summary.left_out.is_empty());
+    }
+    assert!((lines, summary) == read(3), "pieces of another size give something else");
+    if let Ok(text) = str::from_utf8(bytes) {
+        let _ = text.parse::<XmlNames>();
+        let _ = text.parse::<Format>();
     }
 }
 

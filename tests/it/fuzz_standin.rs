@@ -37,6 +37,7 @@ fn seeds() -> Vec<Vec<u8>> {
     .map(|seed| seed.as_bytes().to_vec())
     .collect();
     seeds.push([&[0][..], &[7; 32]].concat());
+    seeds.extend(foreign());
     seeds.push(
         "+domain:a.example\n+subtree:a.example\tcat=x\n+prefix:a.example/p\n+cidr:10.0.0.0/8\n+prefix:10.0.0.1/p\n.\n\
         a.example\nwww.a.example\na.example/p/q\n10.0.0.1\nhttp://10.0.0.1/p\n-domain:a.example\n+url:a.example/p/q\n.\n\
@@ -85,6 +86,45 @@ fn seeds() -> Vec<Vec<u8>> {
     }
     seeds.sort();
     seeds
+}
+
+/// A small file of each foreign format, with the octets before it that choose the format.
+fn foreign() -> impl Iterator<Item = Vec<u8>> {
+    use bwld::formats::Format;
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, text) in [("ads/domains", "a.example\n192.0.2.1\n"), ("ads/urls", "b.example/x/\n"), ("x/README", "x")] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        tar.append_data(&mut header, path, text.as_bytes()).expect("memory");
+    }
+    let tar = tar.into_inner().expect("memory");
+    Format::ALL.iter().enumerate().flat_map(move |(at, format)| {
+        let text: &str = match format {
+            Format::Domains | Format::Subtrees => "a.example\n*.b.example\n192.0.2.1\n",
+            Format::Hosts => "0.0.0.0 a.example b.example # c\n",
+            Format::Csv => "url,category_code,notes\nhttps://a.example/,ANON,\"x, y\"\n",
+            Format::Bwld => "+domain:a.example\tcat=x\n",
+            Format::Ndjson => "{\"list\":\"x\"}\n{\"rule\":\"domain:a.example\",\"cat\":[\"x\"],\"age\":16}\n\"b.example/x\"\n",
+            Format::Json => "{\"x\":[1],\"URLBlocklist\":[\"a.example\",\".b.example/x\"],\"policies\":{\"WebsiteFilter\":{\"Block\":[\"*://*.c.example/*\"]}}}",
+            Format::Adblock => "[Adblock]\n!#if x\n!#endif\n||a.example^$all\n@@||b.example/x|\n|http://c.example^\n|https://c.example^\n/^https?:\\/\\/d\\.example\\/x([\\/?&=]|$)/\na.example##.x\n",
+            Format::Rpz => "$ORIGIN rpz.x.\n@ SOA . . (1 1 ; c\n 1 1 1)\na.example CNAME .\n*.a.example CNAME .\n24.0.2.0.192.rpz-ip IN 60 CNAME rpz-drop.\nb\\.c A 0.0.0.0\nt TXT \"x;y\"\n",
+            Format::Dnsmasq => "address=/a.example/b.example/0.0.0.0\nserver=/c.example/#\nlocal=/d.example/\n",
+            Format::Unbound => "server:\nlocal-zone: \"a.example.\" redirect\nlocal-data: \"a.example. A 0.0.0.0\"\nlocal-zone: b.example static # c\n",
+            Format::Bind => "zone \"a.example\" { type master; file \"x\"; };\n",
+            Format::Xml => "<?xml version=\"1.0\" encoding=\"UTF-8\"?><r><content blockType=\"ip\"><url><![CDATA[http://a.example/x&y]]></url><domain>a.example</domain><ip>192.0.2.1</ip></content></r>",
+            Format::Urls => "http://a.example/x\n^https?://b\\.example/x$\n",
+            Format::Prefixes => "a.example/x/\nhttp://b.example\n",
+            Format::Dstdomain => ".a.example\nb.example\n192.0.2.1\n",
+            Format::Nginx => "map $host $x {\nhostnames;\n\".a.example\" 1; # c\n\"~^https?://b\\.example/x$\" 0;\n}\n",
+            Format::Haproxy => "a.example 1\n192.0.2.0/24 0\n",
+            Format::Nft => "table inet t {\nset s { elements = { 192.0.2.1, 192.0.2.4-192.0.2.9 comment \"x, y\" } }\n}\ndelete element inet t s { 192.0.2.1 }\n",
+            Format::Ipset => "create x hash:net\nadd x 192.0.2.0/24 timeout 1 nomatch\nadd x 2001:db8::-2001:db8::5\n",
+            Format::Firewall => "192.0.2.1-192.0.2.9\na.example/x\nadd list=x address=192.0.2.1\n",
+            _ => "",
+        };
+        let content = if text.is_empty() { tar.clone() } else { text.as_bytes().to_vec() };
+        [0_u8, 4].map(|choice| [&[at as u8, choice][..], &content].concat())
+    })
 }
 
 /// A segment of a journal, a bucket file, and the manifest of a backup.

@@ -12,7 +12,7 @@ use futures_util::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::AsyncReadExt as _;
 
-use crate::formats::{Format, Summary};
+use crate::formats::{Format, Summary, XmlNames};
 use crate::list::{Code, ListId};
 use crate::publisher::ImportReport;
 
@@ -52,6 +52,9 @@ pub struct Args {
     /// Of a folder or an archive of categories only these, joined by commas
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
     only: Vec<Code>,
+    /// What the elements of a dump in XML are called, such as record=entry,domain=host|name
+    #[arg(long, value_name = "NAMES", value_parser = xml_names)]
+    xml: Option<String>,
     /// Add to what the list holds, or make the list what the file says
     #[arg(long, default_value = "merge", value_parser = ["merge", "replace"])]
     mode: String,
@@ -88,6 +91,11 @@ fn formats() -> PossibleValuesParser {
     PossibleValuesParser::new(Format::ALL.iter().map(|format| PossibleValue::new(format.name()).help(format.about())))
 }
 
+/// Checked here, so that a mistake costs no upload.
+fn xml_names(text: &str) -> Result<String, String> {
+    text.parse::<XmlNames>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 /// Runs it.
 pub async fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     let api = args.connect.open(config)?;
@@ -121,6 +129,9 @@ fn query(args: &Args) -> String {
     query.append_pair("wildcards", &args.wildcards).append_pair("exceptions", &args.exceptions);
     if !args.only.is_empty() {
         query.append_pair("only", &codes(&args.only));
+    }
+    if let Some(xml) = &args.xml {
+        query.append_pair("xml", xml);
     }
     if let Some(format) = &args.format {
         query.append_pair("format", format);

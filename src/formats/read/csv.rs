@@ -5,68 +5,14 @@
 
 use std::{io::BufRead, mem};
 
-use crate::list::{Attributes, Code, EntryError, Kind, TargetError, quoted};
+use crate::list::quoted;
 
 use super::{
     Item, ReadError,
     lines::{self, Line, Lines},
     out::{Out, Place},
+    row::{Column, Row},
 };
-
-/// What a column is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Column {
-    Target(Target),
-    Scope,
-    Categories,
-    Reference,
-    Age,
-    Action,
-    Reason,
-    Expires,
-}
-
-/// What the column of the target holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Target {
-    /// `kind:target`, or what people write.
-    Rule,
-    Host,
-    Url,
-    Address,
-}
-
-impl Column {
-    fn of(name: &str) -> Option<Column> {
-        Some(match name.trim().to_ascii_lowercase().as_str() {
-            "rule" | "target" => Column::Target(Target::Rule),
-            "domain" | "host" | "hostname" => Column::Target(Target::Host),
-            "url" => Column::Target(Target::Url),
-            "address" | "ip" | "cidr" => Column::Target(Target::Address),
-            "scope" | "kind" => Column::Scope,
-            "category" | "categories" | "cat" => Column::Categories,
-            "reference" | "ref" => Column::Reference,
-            "age" => Column::Age,
-            "action" | "act" => Column::Action,
-            "reason" | "rsn" => Column::Reason,
-            "expires" | "exp" => Column::Expires,
-            _ => return None,
-        })
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            Column::Target(_) => "target",
-            Column::Scope => "scope",
-            Column::Categories => "categories",
-            Column::Reference => "reference",
-            Column::Age => "age",
-            Column::Action => "action",
-            Column::Reason => "reason",
-            Column::Expires => "expiry",
-        }
-    }
-}
 
 /// Whether a line is a header line: one of its cells names the column of the target.
 pub(super) fn is_header(line: &str) -> bool {
@@ -218,6 +164,7 @@ fn header<E: From<ReadError>, F>(number: u64, line: &str, max: usize, out: &mut 
     let columns: Vec<Option<Column>> = records.fields().map(Column::of).collect();
     for (at, column) in columns.iter().enumerate() {
         if let Some(column) = column
+            && *column != Column::Note
             && columns[..at].iter().flatten().any(|before| mem::discriminant(before) == mem::discriminant(column))
         {
             return Err(ReadError::TwoColumns(column.words()).into());
@@ -238,14 +185,6 @@ fn header<E: From<ReadError>, F>(number: u64, line: &str, max: usize, out: &mut 
     Ok((records, columns))
 }
 
-/// The cells of one record that are not empty.
-#[derive(Default)]
-struct Row<'a> {
-    target: Option<(Target, &'a str)>,
-    scope: &'a str,
-    attributes: Attributes,
-}
-
 fn record<E, F>(number: u64, records: &Records, columns: &[Option<Column>], out: &mut Out<F>) -> Result<(), E>
 where
     F: FnMut(Item<'_>) -> Result<(), E>,
@@ -264,90 +203,5 @@ where
             return Ok(());
         }
     }
-    let Some((target, text)) = row.target else {
-        out.refuse(place(""), &TargetError::Empty);
-        return Ok(());
-    };
-    if let Err(error) = rule(target, row.scope, text, out) {
-        match error {
-            Refused::Target(error) => out.refuse(place(text), &error),
-            Refused::Scope => out.say(
-                place(row.scope),
-                "the scope does not fit the target",
-                "write exact or subtree for a host, exact or prefix for a URL, or leave it empty",
-            ),
-        }
-        return Ok(());
-    }
-    if row.attributes.is_empty() {
-        return out.put(None);
-    }
-    if let Err(error) = out.put_with(&row.attributes)? {
-        out.issue(place(text), || error.reason_and_hint());
-    }
-    Ok(())
-}
-
-/// Why the rule of a record was refused.
-enum Refused {
-    Target(TargetError),
-    Scope,
-}
-
-impl From<TargetError> for Refused {
-    fn from(error: TargetError) -> Self {
-        Refused::Target(error)
-    }
-}
-
-/// Makes the rule of a record.
-fn rule<F>(target: Target, scope: &str, text: &str, out: &mut Out<F>) -> Result<(), Refused> {
-    let scope = scope.to_ascii_lowercase();
-    // What the column of the target leaves open, the text itself decides, as for a person's `kind:target`.
-    let (kind, text, told) = match (Kind::split(text), target) {
-        (Some((kind, rest)), Target::Rule) => (kind, rest, true),
-        (_, Target::Rule) => (crate::list::Rule::interpret_kind(text), text, false),
-        (_, Target::Host) => (Kind::Domain, text, false),
-        (_, Target::Url) => (Kind::Url, text, false),
-        (_, Target::Address) => (Kind::Cidr, text, false),
-    };
-    let kind = match (kind, scope.as_str()) {
-        (Kind::Domain, "") if !told => return Ok(out.host(text)?),
-        (kind, "") => kind,
-        (kind, word) if kind.word() == word => kind,
-        (Kind::Domain | Kind::Url | Kind::Cidr, "exact") => kind,
-        (Kind::Domain, "subtree") if !told => Kind::Subtree,
-        (Kind::Url, "prefix") if !told => Kind::Prefix,
-        (Kind::Cidr, "address" | "ip" | "range") => Kind::Cidr,
-        _ => return Err(Refused::Scope),
-    };
-    Ok(out.rule(kind, text)?)
-}
-
-impl<'a> Row<'a> {
-    fn set(&mut self, column: Column, cell: &'a str) -> Result<(), EntryError> {
-        let value = |key, expected| EntryError::Value { key, value: quoted(cell), expected };
-        let code = |key| cell.parse::<Code>().map_err(|_| value(key, "a code of a-z, 0-9, . _ and -, at most 32"));
-        match column {
-            Column::Target(target) => self.target = Some((target, cell)),
-            Column::Scope => self.scope = cell,
-            Column::Categories => {
-                for part in cell.split([',', ';', '|', ' ']).filter(|part| !part.is_empty()) {
-                    let code =
-                        part.to_ascii_lowercase().parse().map_err(|_| value("cat", "codes of a-z, 0-9, . _ and -, joined by commas"))?;
-                    self.attributes.categories.push(code);
-                }
-            }
-            Column::Reference => self.attributes.reference = Some(cell.to_owned()),
-            Column::Age => {
-                self.attributes.age = Some(cell.parse().map_err(|_| value("age", "a whole number of years from 1 to 21"))?);
-            }
-            Column::Action => self.attributes.action = Some(cell.to_ascii_lowercase().parse()?),
-            Column::Reason => self.attributes.reason = Some(code("rsn")?),
-            Column::Expires => {
-                self.attributes.expires = Some(cell.parse().map_err(|_| value("exp", "a date, YYYY-MM-DD"))?);
-            }
-        }
-        Ok(())
-    }
+    row.give(place(""), out)
 }

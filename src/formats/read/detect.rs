@@ -36,7 +36,7 @@ pub(super) fn open<R: BufRead>(mut input: R, options: &ReadOptions) -> Result<Op
         exceptions(format, options)?;
         return Ok(Opened { input: Cursor::new(head).chain(input), format, cr: false });
     }
-    refuse_foreign(&head)?;
+    refuse_foreign(&head, options.format)?;
     if head.starts_with(b"\xef\xbb\xbf") {
         head.drain(..3);
     }
@@ -55,7 +55,7 @@ fn exceptions(format: Format, options: &ReadOptions) -> Result<(), ReadError> {
 }
 
 /// Refuses what is no UTF-8 text at all, and what is text but no list.
-fn refuse_foreign(head: &[u8]) -> Result<(), ReadError> {
+fn refuse_foreign(head: &[u8], format: Option<Format>) -> Result<(), ReadError> {
     const ENCODINGS: [(&[u8], &str); 4] =
         [(b"\xff\xfe\0\0", "UTF-32"), (b"\0\0\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")];
     const PACKED: [(&[u8], &str); 8] = [
@@ -82,16 +82,22 @@ fn refuse_foreign(head: &[u8]) -> Result<(), ReadError> {
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     match text {
-        [b'<', b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..] => Err(ReadError::NotAList("a web page (a network's login page?)")),
-        [b'{', ..] => Err(ReadError::NotAList("JSON")),
-        [b'[', ..] if matches!(text[1..].trim_ascii_start().first(), Some(b'{' | b'[' | b'"')) => Err(ReadError::NotAList("JSON")),
+        [b'<', ..] if format == Some(Format::Xml) => Ok(()),
+        [b'<', b'?', ..] => Err(ReadError::NotAList("XML (a register's dump? then say that the format is xml)")),
+        [b'<', b'!' | b'a'..=b'z' | b'A'..=b'Z', ..] => Err(ReadError::NotAList("a web page (a network's login page?)")),
+        [b'{' | b'[', ..] if matches!(format, Some(Format::Json | Format::Ndjson)) => Ok(()),
+        [b'{', ..] if text.starts_with(b"{\"list\":") || text.starts_with(b"{\"rule\":") => Ok(()),
+        [b'{', ..] => Err(ReadError::NotAList("JSON (a list? then say that the format is json or ndjson)")),
+        [b'[', ..] if matches!(text[1..].trim_ascii_start().first(), Some(b'{' | b'[' | b'"')) => {
+            Err(ReadError::NotAList("JSON (a list? then say that the format is json or ndjson)"))
+        }
         _ => Ok(()),
     }
 }
 
 /// What most of the first lines look like.
 fn detect(head: &[u8], cr: bool) -> Format {
-    const FORMATS: usize = 8;
+    const FORMATS: usize = 10;
     // In the order in which the first of equal counts wins.
     let mut counts: [(Format, u32); FORMATS] = [
         (Format::Domains, 0),
@@ -102,6 +108,8 @@ fn detect(head: &[u8], cr: bool) -> Format {
         (Format::Dnsmasq, 0),
         (Format::Unbound, 0),
         (Format::Bind, 0),
+        (Format::Urls, 0),
+        (Format::Ipset, 0),
     ];
     let mut sample = Lines::new(head, 8 * 1024, cr);
     let mut first = true;
@@ -112,9 +120,17 @@ fn detect(head: &[u8], cr: bool) -> Format {
         if first && text.starts_with("[Adblock") {
             return Format::Adblock;
         }
+        if first && (text.starts_with("{\"list\":") || text.starts_with("{\"rule\":")) {
+            return Format::Ndjson;
+        }
         let Some(text) = lines::content(text) else { continue };
         if first && (text == "bwld snapshot v1" || text == "bwld delta v1") {
             return Format::Bwld;
+        }
+        if first
+            && ["table ", "add table ", "add set ", "add element ", "flush set ", "define "].iter().any(|begin| text.starts_with(begin))
+        {
+            return Format::Nft;
         }
         if first && csv::is_header(text) {
             return Format::Csv;
@@ -145,6 +161,10 @@ fn of_line(text: &str) -> Format {
         Format::Dnsmasq
     } else if begins(&["local-zone:", "local-data:"]) {
         Format::Unbound
+    } else if begins(&["http://", "https://", "HTTP://", "HTTPS://"]) {
+        Format::Urls
+    } else if begins(&["add ", "create "]) && !text.contains("address=") && word.len() < text.len() {
+        Format::Ipset
     } else if begins(&["zone \""]) {
         Format::Bind
     } else if begins(&["$TTL", "$ORIGIN"]) || words.any(|word| matches!(word, "CNAME" | "SOA" | "IN")) {
@@ -191,14 +211,14 @@ mod tests {
             (b"\x28\xb5\x2f\xfd", "zstd"),
             (b"\n <!DOCTYPE html>", "web page"),
             (b"\xef\xbb\xbf<html>", "web page"),
-            (b"<?xml version", "web page"),
+            (b"<?xml version", "XML"),
             (b"{\"error\":1}", "JSON"),
             (b"[ {\"a\":1}]", "JSON"),
         ] {
-            let error = refuse_foreign(bytes).expect_err(part).to_string();
+            let error = refuse_foreign(bytes, None).expect_err(part).to_string();
             assert!(error.contains(part), "{error}");
         }
-        assert!(refuse_foreign(b"[Adblock Plus 2.0]\n").is_ok(), "its lines are issues, one by one");
-        assert!(refuse_foreign(b"a.example\0\n").is_ok(), "one NUL is one issue");
+        assert!(refuse_foreign(b"[Adblock Plus 2.0]\n", None).is_ok(), "its lines are issues, one by one");
+        assert!(refuse_foreign(b"a.example\0\n", None).is_ok(), "one NUL is one issue");
     }
 }

@@ -43,6 +43,10 @@ formats! {
     Hosts = "hosts", "an address that leads nowhere, then names";
     /// Comma-separated with a header line (also with `;` or TAB between the columns).
     Csv = "csv", "columns named in the first line (ours, and those of Citizen Lab's lists)";
+    /// JSON, one value a line.
+    Ndjson = "ndjson", "one JSON object or string a line; members are named as the columns of csv";
+    /// A JSON document, also policies of browsers.
+    Json = "json", "a JSON array of objects or strings, or an object with one; policies of Chromium, Edge and Firefox";
     /// bwld's own text: entry lines, with or without snapshot header; also the header block of `lists/`, and change
     /// lines with `+`, `~` (put) and `-` (remove).
     Bwld = "bwld", "bwld's own text";
@@ -56,6 +60,22 @@ formats! {
     Unbound = "unbound", "settings of Unbound (local-zone, local-data)";
     /// Zones of BIND's named.
     Bind = "bind", "settings of BIND's named (zone \"name\" { type primary; ... } on one line)";
+    /// A register's dump in XML.
+    Xml = "xml", "a register's dump in XML: <content> with <url>, <domain>, <ip>, <ipSubnet>; other names by --xml";
+    /// One URL a line.
+    Urls = "urls", "one URL a line, exactly that one; also Squid's url_regex where it says one URL or one beginning";
+    /// Squid's `dstdomain`.
+    Dstdomain = "dstdomain", "Squid's dstdomain: .name is the host and all under it, name the host alone, an address that address";
+    /// Lines of nginx's `map` and `geo`.
+    Nginx = "nginx", "lines of nginx's map and geo; the value 0 allows";
+    /// A map of HAProxy.
+    Haproxy = "haproxy", "a map of HAProxy: key and value; the value 0 allows";
+    /// Elements of nftables' sets.
+    Nft = "nft", "elements of sets in nft's language";
+    /// Lines of ipset.
+    Ipset = "ipset", "what ipset save writes";
+    /// What firewalls fetch.
+    Firewall = "firewall", "one name, URL, address or range (first-last too) a line, and MikroTik's address-list";
     /// A tar archive of category folders, as squidGuard and UT1 have them.
     Tree = "tree", "a tar archive, or with the command a folder, of CATEGORY/domains and CATEGORY/urls (squidGuard, UT1)";
     /// One URL a line, as the beginning of what is meant.
@@ -65,7 +85,17 @@ formats! {
 impl Format {
     /// Whether it can say that something is to be allowed in spite of other rules.
     pub fn has_exceptions(self) -> bool {
-        matches!(self, Format::Adblock | Format::Rpz | Format::Dnsmasq | Format::Unbound)
+        matches!(
+            self,
+            Format::Adblock
+                | Format::Rpz
+                | Format::Dnsmasq
+                | Format::Unbound
+                | Format::Json
+                | Format::Nginx
+                | Format::Haproxy
+                | Format::Ipset
+        )
     }
 
     /// The names of all formats, joined by commas.

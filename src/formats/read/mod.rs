@@ -11,17 +11,24 @@ mod adblock;
 mod csv;
 mod detect;
 mod dnsmasq;
+mod filters;
 mod format;
 mod header;
+mod json;
 mod lines;
 mod out;
 mod own;
 mod pieces;
 mod plain;
+mod policy;
+mod ranges;
 mod regex;
+mod row;
 mod rpz;
+mod source;
 mod tree;
 mod unbound;
+mod xml;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -32,6 +39,7 @@ use crate::list::{Attributes, Code, EntryError};
 pub use format::{Format, NotAFormat};
 pub use header::{Header, HeaderError, header};
 pub use pieces::{PIECE, Piece, Pieces};
+pub use xml::{XmlNames, XmlNamesError};
 
 /// How many issues a [`Summary`] keeps; all are counted.
 pub const ISSUES_KEPT: usize = 100;
@@ -51,6 +59,8 @@ pub struct ReadOptions {
     pub exceptions: Exceptions,
     /// Of a tree of categories only these; empty: all.
     pub only: Vec<Code>,
+    /// What the elements of a dump in XML are called.
+    pub xml: XmlNames,
     /// Longest line in octets, at least 64; a longer one is one issue and is skipped to its end.
     pub max_line: usize,
 }
@@ -64,6 +74,7 @@ impl Default for ReadOptions {
             wildcards: Wildcards::Refuse,
             exceptions: Exceptions::LeaveOut,
             only: Vec::new(),
+            xml: XmlNames::default(),
             max_line: 8 * 1024,
         }
     }
@@ -185,6 +196,17 @@ pub enum ReadError {
     /// Only exceptions were asked for, and the format has none.
     #[error("{0} has no exceptions; read it without asking for exceptions only")]
     NoExceptions(Format),
+    /// JSON that is not well-formed, cut off, or beyond bounds.
+    #[error("the JSON is no good: {0}; fetch it again and look at it first")]
+    Json(String),
+    /// XML that is not well-formed, cut off, or beyond bounds.
+    #[error("the XML is no good, line {line}: {why}; fetch it again and look at it first")]
+    Xml {
+        /// Line, from 1.
+        line: u64,
+        /// What is wrong.
+        why: String,
+    },
     /// An archive that is damaged, cut off, or beyond bounds.
     #[error("the archive is no good: {0}; fetch or make it again")]
     Archive(String),
@@ -233,14 +255,17 @@ impl<R: BufRead> Whole<R> {
     pub fn read<E: From<ReadError>>(self, options: &ReadOptions, sink: impl FnMut(Item<'_>) -> Result<(), E>) -> Result<Summary, E> {
         let mut out = out::Out::new(options, sink)?;
         out.summary.format = Some(self.format);
-        if self.format == Format::Tree {
-            tree::read(self.input, options, &mut out)?;
-            return Ok(out.summary);
+        match self.format {
+            Format::Tree => tree::read(self.input, options, &mut out)?,
+            Format::Json => json::document(self.input, options, &mut out)?,
+            Format::Xml => xml::read(self.input, options, &mut out)?,
+            format => {
+                let mut lines = lines::Lines::new(self.input, options.max_line, self.cr);
+                of_lines(format, &mut lines, &mut out)?;
+                out.summary.lines = lines.number();
+                out.summary.unterminated = lines.unterminated();
+            }
         }
-        let mut lines = lines::Lines::new(self.input, options.max_line, self.cr);
-        of_lines(self.format, &mut lines, &mut out)?;
-        out.summary.lines = lines.number();
-        out.summary.unterminated = lines.unterminated();
         Ok(out.summary)
     }
 }
@@ -251,12 +276,20 @@ where
     F: FnMut(Item<'_>) -> Result<(), E>,
 {
     match format {
-        Format::Domains | Format::Tree => plain::domains(lines, out),
+        Format::Domains | Format::Tree | Format::Json | Format::Xml => plain::domains(lines, out),
         Format::Subtrees => plain::subtrees(lines, out),
         Format::Prefixes => plain::prefixes(lines, out),
         Format::Hosts => plain::hosts(lines, out),
         Format::Bwld => own::read(lines, out),
         Format::Csv => csv::read(lines, out),
+        Format::Ndjson => json::lines(lines, out),
+        Format::Dstdomain => filters::dstdomain(lines, out),
+        Format::Urls => filters::urls(lines, out),
+        Format::Nginx => filters::nginx(lines, out),
+        Format::Haproxy => filters::haproxy(lines, out),
+        Format::Firewall => filters::firewall(lines, out),
+        Format::Ipset => filters::ipset(lines, out),
+        Format::Nft => ranges::nft(lines, out),
         Format::Adblock => adblock::read(lines, out),
         Format::Rpz => rpz::read(lines, out),
         Format::Dnsmasq => dnsmasq::read(lines, out),

@@ -105,7 +105,7 @@ where
 }
 
 /// Reads lines of one word.
-fn words<R: BufRead, E: From<ReadError>, F>(
+pub(super) fn words<R: BufRead, E: From<ReadError>, F>(
     input: &mut Lines<R>,
     out: &mut Out<F>,
     mut each: impl FnMut(&mut Out<F>, &str, Place<'_>) -> Result<(), E>,

@@ -232,20 +232,24 @@ impl Zone {
         F: FnMut(Item<'_>) -> Result<(), E>,
     {
         let (before, last) = name.rsplit_once('.').unwrap_or(("", name));
-        match last {
-            "rpz-ip" => {
-                return match range(before) {
-                    Some(range) => out.entry(verdict, Kind::Cidr, &range, place),
-                    None => {
-                        out.say(place, "not an address range backwards", "write such as 24.0.2.0.192.rpz-ip for 192.0.2.0/24");
-                        Ok(())
-                    }
-                };
-            }
-            "rpz-client-ip" => return Ok(out.leave_out("trigger rpz-client-ip", place)),
-            "rpz-nsip" => return Ok(out.leave_out("trigger rpz-nsip", place)),
-            "rpz-nsdname" => return Ok(out.leave_out("trigger rpz-nsdname", place)),
-            _ => {}
+        if last == "rpz-ip" {
+            return match range(before) {
+                Some(range) => out.entry(verdict, Kind::Cidr, &range, place),
+                None => {
+                    out.say(place, "not an address range backwards", "write such as 24.0.2.0.192.rpz-ip for 192.0.2.0/24");
+                    Ok(())
+                }
+            };
+        }
+        let other = match last {
+            "rpz-client-ip" => "trigger rpz-client-ip",
+            "rpz-nsip" => "trigger rpz-nsip",
+            "rpz-nsdname" => "trigger rpz-nsdname",
+            _ => "",
+        };
+        if !other.is_empty() {
+            out.leave_out(other, place);
+            return Ok(());
         }
         if name == "*" {
             out.refuse(place, &TargetError::Root);

@@ -37,12 +37,12 @@ struct Watch<'w, R> {
 
 impl<R: Read> Read for Watch<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.input.read(into).or_else(|error| {
+        self.input.read(into).map_err(|error| {
             if error.kind() == io::ErrorKind::Interrupted {
-                return Err(error);
+                return error;
             }
             *self.failed.borrow_mut() = Some(error);
-            Err(io::ErrorKind::Other.into())
+            io::ErrorKind::Other.into()
         })
     }
 }

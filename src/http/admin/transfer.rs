@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::formats::{Exceptions, Format, ReadOptions, Wildcards};
+use crate::formats::{Exceptions, Format, ReadOptions, Wildcards, XmlNames};
 use crate::list::{Attributes, Code};
 use crate::publisher::{ImportMode, ImportOptions, ImportReport, PublishError};
 
@@ -61,7 +61,7 @@ fn word<T: DeserializeOwned>(query: &Query<'_>, name: &str, words: &str) -> Resu
 }
 
 fn options(query: &Query<'_>) -> Result<ImportOptions, Problem> {
-    query.only(&["format", "scope", "mode", "strict", "dry_run", "cat", "rsn", "wildcards", "exceptions", "only"])?;
+    query.only(&["format", "scope", "mode", "strict", "dry_run", "cat", "rsn", "wildcards", "exceptions", "only", "xml"])?;
     let bad = |name: &str, e: &dyn std::fmt::Display| Problem::bad_request("bad-parameter", format!("{name}: {e}"));
     let subtree = match query.get("scope")? {
         None | Some("exact") => false,
@@ -82,6 +82,7 @@ fn options(query: &Query<'_>) -> Result<ImportOptions, Problem> {
             wildcards: word::<Wildcards>(query, "wildcards", "refuse, subtree")?.unwrap_or_default(),
             exceptions: word::<Exceptions>(query, "exceptions", "leave-out, only")?.unwrap_or_default(),
             only: codes("only")?,
+            xml: query.get("xml")?.unwrap_or_default().parse::<XmlNames>().map_err(|e| bad("xml", &e))?,
             ..ReadOptions::default()
         },
         mode: word::<ImportMode>(query, "mode", "merge, replace")?.unwrap_or(ImportMode::Merge),

@@ -18,7 +18,7 @@ fn outcome(format: Format, line: &str) -> String {
     lines.into_iter().chain(left).chain(summary.issues.into_iter().map(|i| format!("issue: {}", i.reason))).collect::<Vec<_>>().join(" ")
 }
 
-fn table(format: Format, rows: &[(&str, &str)]) {
+pub(super) fn table(format: Format, rows: &[(&str, &str)]) {
     for (line, expected) in rows {
         let outcome = outcome(format, line);
         let matches = if expected.starts_with('+') || expected.is_empty() { outcome == *expected } else { outcome.contains(expected) };

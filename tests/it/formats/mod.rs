@@ -1,6 +1,7 @@
 //! Reading lists: formats, options, issues.
 
 mod foreign;
+mod programs;
 mod properties;
 mod torture;
 

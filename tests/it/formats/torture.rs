@@ -1,5 +1,7 @@
 //! The torture set and real lists: each file has a stated outcome.
 
+use std::collections::BTreeSet;
+
 use bwld::formats::{self, Format, ReadError, ReadOptions, Wildcards};
 
 use super::{as_format, plain, read};
@@ -154,6 +156,42 @@ const HANDMADE: &[(&str, Outcome)] = &[
         },
     ),
     (
+        "urls-mixed.txt",
+        Outcome {
+            format: Format::Urls,
+            counts: (33, 1, 14),
+            lines: &[
+                "+url:example.com/",
+                "+url:example.com/a/c",
+                "+url:example.com/a%2Fc",
+                "+url:example.com/a/c?y=2&x=1",
+                "+url:evil.example/a",
+                "+url:127.0.0.1/",
+                "+url:46.105.81.76/payload.exe",
+                "+url:[::ffff:7f00:1]:8080/x",
+                "+url:xn--bcher-kva.example/%C3%BC?q=%C3%BC",
+                "+url:example.com/no-scheme/path",
+            ],
+            issues: &[
+                (33, 1, "not a URL"),
+                (35, 1, "no host"),
+                (36, 1, "no host"),
+                (37, 1, "scheme other than"),
+                (38, 1, "not a URL"),
+                (39, 1, "not a URL"),
+                (40, 1, "before the path"),
+                (42, 1, "no host"),
+                (43, 1, "more than one word"),
+                (44, 1, "more than one word"),
+                (45, 1, "more than one word"),
+                (46, 1, "control characters"),
+                (47, 1, "4014 octets"),
+                (48, 1, "8015 octets"),
+            ],
+            ..NONE
+        },
+    ),
+    (
         "dnsmasq-mixed.conf",
         Outcome {
             format: Format::Dnsmasq,
@@ -271,36 +309,95 @@ fn files_that_are_no_lists_are_refused_whole() {
     assert!(matches!(read(b"\x1f\x8b\x08\0", &plain()), Err(ReadError::Packed(_))));
 }
 
-/// One list, one day, in several forms: what the forms can both say is the same.
+/// The tree as a whole, as the archive that the command makes of it.
+#[test]
+fn the_tree_has_its_outcome() {
+    let mut archive = tar::Builder::new(Vec::new());
+    for file in ["ads/domains", "ads/domains.diff", "ads/expressions", "ads/urls", "empty/domains", "mixed/domains"] {
+        let Some(bytes) = shared_data::load(&format!("torture/handmade/squidguard-tree/{file}")) else { return };
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, file, &bytes[..]).expect("memory takes it");
+    }
+    let (lines, summary) = read(&archive.into_inner().expect("memory takes it"), &plain()).expect("read");
+    assert_eq!(
+        lines,
+        [
+            "+subtree:ads.test\tcat=ads",
+            "+subtree:www.sub.test\tcat=ads",
+            "+cidr:192.0.2.5/32\tcat=ads",
+            "+prefix:site.test/path/\tcat=ads",
+            "+prefix:www.site.test/~user\tcat=ads",
+            "+prefix:site.test:8080/x\tcat=ads",
+            "+prefix:site.test/y\tcat=ads",
+            "+subtree:dup.test\tcat=mixed",
+            "+subtree:dup.test\tcat=mixed",
+            "+subtree:ads.test\tcat=mixed",
+        ]
+    );
+    let issues: Vec<(&str, u64, &str)> = summary.issues.iter().map(|i| (i.file.as_str(), i.line, i.text.as_str())).collect();
+    assert_eq!(issues, [("ads/domains", 2, ".dot.test")]);
+    let left: Vec<(&str, u64)> = summary.left_out.iter().map(|(sort, left)| (sort.as_str(), left.count)).collect();
+    assert_eq!(left, [("file of changes (.diff)", 1), ("file of expressions", 1)]);
+}
+
+/// Targets of the lines of some kinds, as a set.
+fn targets<'l>(lines: &'l [String], kinds: &[&str]) -> BTreeSet<&'l str> {
+    lines.iter().filter_map(|line| line[1..].split_once(':')).filter(|(kind, _)| kinds.contains(kind)).map(|(_, target)| target).collect()
+}
+
+/// One list, one day, in twelve forms: what two forms can both say is the same.
 #[test]
 fn the_same_list_in_other_forms_is_the_same_list() {
-    let load = |form: &str| shared_data::load(&format!("torture/real-same-list-12-formats/urlhaus-filter-{form}.txt.zst"));
-    let (Some(domains), Some(hosts), Some(names)) = (load("domains"), load("hosts"), load("dnscrypt-blocked-names")) else { return };
-    let (from_domains, summary) = read(&domains, &plain()).expect("domains");
-    assert_eq!(
-        (summary.format, summary.lines, summary.entries, summary.comments, summary.issues_total),
-        (Some(Format::Domains), 134_226, 6_091, 6, 128_129)
-    );
-    assert!(
-        summary.issues.iter().all(|i| i.reason.contains("is an address") && i.hint.starts_with("write cidr:")),
-        "only addresses are refused"
-    );
-    let (from_hosts, summary) = read(&hosts, &plain()).expect("hosts");
-    assert_eq!(
-        (summary.format, summary.lines, summary.entries, summary.comments, summary.issues_total),
-        (Some(Format::Hosts), 6_103, 6_091, 6, 6)
-    );
-    let octal = summary.issues.iter().find(|i| i.text == "0056.0151.0121.0114").expect("the octal address");
-    assert_eq!(octal.hint, "write cidr:46.105.81.76/32");
-    let (from_names, summary) = read(&names, &plain()).expect("names");
-    assert_eq!((summary.entries, summary.issues_total), (6_091, 6));
-    assert_eq!(from_domains, from_hosts);
-    assert_eq!(from_domains, from_names);
-    let Some(wild) = load("wildcard-2025") else { return };
+    let load = |form: &str| shared_data::load(&format!("torture/real-same-list-12-formats/urlhaus-filter{form}.zst"));
+    const NAMES: &[&str] = &["domain", "subtree"];
+    /// File, format that is found, entries, issues, left out.
+    const FORMS: [(&str, Format, u64, u64, u64); 11] = [
+        ("-domains.txt", Format::Domains, 6_091, 128_129, 0),
+        ("-hosts.txt", Format::Hosts, 6_091, 6, 0),
+        ("-dnscrypt-blocked-names.txt", Format::Domains, 6_091, 6, 0),
+        ("-bind.conf", Format::Bind, 6_091, 6, 0),
+        ("-dnsmasq.conf", Format::Dnsmasq, 6_091, 6, 0),
+        ("-rpz.conf", Format::Rpz, 6_091, 6, 0),
+        ("-unbound.conf", Format::Unbound, 6_091, 6, 0),
+        ("-agh.txt", Format::Adblock, 134_210, 10, 0),
+        ("-ag.txt", Format::Adblock, 138_457, 13, 4),
+        ("-vivaldi.txt", Format::Adblock, 138_457, 13, 4),
+        // 0x5bf076a8 alone on a line may stand for anything.
+        (".txt", Format::Adblock, 138_457, 8, 9),
+    ];
+    let Some(hosts) = load("-hosts.txt") else { return };
+    let (hosts, _) = read(&hosts, &plain()).expect("hosts");
+    let names = targets(&hosts, NAMES);
+    assert_eq!(names.len(), 6_091);
+    let Some(addresses) = load("-dnscrypt-blocked-ips.txt") else { return };
+    let (addresses, summary) = read(&addresses, &as_format(Format::Firewall)).expect("addresses");
+    assert_eq!((summary.entries, summary.issues_total), (128_119, 4));
+    let addresses = targets(&addresses, &["cidr"]);
+    let mut urls: Option<Vec<String>> = None;
+    for (form, format, entries, issues, left) in FORMS {
+        let Some(bytes) = load(form) else { return };
+        // Most of one of them are addresses, alone on a line: by its lines it is a list of names.
+        let options = if form == ".txt" { as_format(format) } else { plain() };
+        let (lines, summary) = read(&bytes, &options).expect(form);
+        let seen = (summary.format, summary.entries, summary.issues_total, summary.left_out_total());
+        assert_eq!(seen, (Some(format), entries, issues, left), "{form}");
+        assert!(targets(&lines, NAMES) == names, "{form} has other names");
+        if format == Format::Adblock {
+            assert!(targets(&lines, &["cidr"]) == addresses, "{form} has other addresses");
+            let of_this: Vec<String> = targets(&lines, &["prefix", "url"]).into_iter().map(str::to_owned).collect();
+            if !of_this.is_empty() {
+                assert!(*urls.get_or_insert_with(|| of_this.clone()) == of_this, "{form} has other URLs");
+            }
+        }
+        let octal = summary.issues.iter().find(|i| i.text.contains("0056.0151.0121.0114")).expect("the octal address");
+        assert_eq!(octal.hint, "write cidr:46.105.81.76/32", "{form}");
+    }
+    assert!(urls.is_some_and(|urls| urls.len() > 4_000));
+    let Some(wild) = load("-wildcard-2025.txt") else { return };
     let (none, summary) = read(&wild, &plain()).expect("wildcards");
     assert!(none.is_empty() && summary.issues_total == 25_768, "not without being asked");
     let (subtrees, summary) = read(&wild, &ReadOptions { wildcards: Wildcards::Subtree, ..plain() }).expect("wildcards");
-    println!("wildcards as subtrees: {} entries, {} issues", summary.entries, summary.issues_total);
     assert!(subtrees.iter().all(|line| line.starts_with("+subtree:")) && summary.entries + summary.issues_total == 25_768);
 }
 

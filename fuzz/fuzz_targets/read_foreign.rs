@@ -1,0 +1,6 @@
+//! See `read_foreign` in `targets.rs`.
+#![no_main]
+#[path = "../targets.rs"]
+#[allow(dead_code)]
+mod targets;
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::read_foreign(bytes));
