@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{
-    add, backup, check, config_cmd, diff, export, follow, import, keys, list, log, lookup, publish, pull, restore, serve, shell, status,
-    verify,
+    add, audit, backup, check, config_cmd, diff, export, follow, import, keys, list, log, lookup, publish, pull, restore, serve, shell,
+    status, verify,
 };
 
 /// The whole command line.
@@ -90,6 +90,9 @@ pub enum Command {
     /// Verify a head, a snapshot, a delta or a followed folder, off line
     #[command(subcommand)]
     Verify(verify::Command),
+    /// Show who did what, export it, verify it off line
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Check the publisher's store against everything it promises
     Check(check::Args),
     /// Copy the publisher's store into a new folder

@@ -5,6 +5,7 @@
 
 mod add;
 mod args;
+mod audit;
 mod backup;
 mod check;
 mod client;
@@ -86,6 +87,7 @@ async fn ask(command: Command, config: Option<&Path>) -> anyhow::Result<()> {
         Command::Log(args) => log::run(args, config).await,
         Command::Export(args) => export::run(args, config).await,
         Command::Keys(command) => keys::run(command, config).await,
+        Command::Audit(command) => audit::run(command, config).await,
         Command::Check(args) => check::run(args, config).await,
         Command::Backup(args) => backup::run(args, config).await,
         _ => unreachable!("run() handles what needs no daemon"),

@@ -88,6 +88,13 @@ pub struct Trust {
     at: Option<Timestamp>,
 }
 
+impl Trust {
+    /// These key sets, one of them with this fingerprint; any list, now.
+    pub(super) fn of(keyset: Vec<PathBuf>, trust: Digest) -> Trust {
+        Trust { keyset, trust, list: None, at: None }
+    }
+}
+
 /// Runs it.
 pub fn run(command: &Command) -> anyhow::Result<()> {
     match command {
@@ -129,7 +136,8 @@ fn broken(error: impl std::fmt::Display) -> anyhow::Error {
     Ended::Verification(error.to_string()).into()
 }
 
-fn verified(file: &Path, trust: &Trust) -> anyhow::Result<VerifiedHead> {
+/// A verified head.
+pub(super) fn verified(file: &Path, trust: &Trust) -> anyhow::Result<VerifiedHead> {
     let notes = trust.keyset.iter().map(|f| files::read_bounded(f, MAX_KEYSET as u64)).collect::<anyhow::Result<Vec<_>>>()?;
     let trusted = keyset::chain(&notes, &trust.trust)?;
     let note = files::read_bounded(file, 2 * MAX_HEAD as u64)?;

@@ -28,7 +28,7 @@ mod token;
 mod who;
 
 pub use accept::{Coding, negotiate};
-pub use admin::Admin;
+pub use admin::{Admin, AuditPage};
 pub use app::{App, Readiness, RouteOptions, router};
 pub use range::{Part, none_match, part};
 pub use server::{HttpOptions, Remote, serve};

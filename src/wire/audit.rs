@@ -21,6 +21,7 @@ const MAX_FIELD: usize = 1_000;
 
 /// Who did what, when, from where, to what, and why.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Act {
     /// When.
@@ -57,6 +58,7 @@ impl Act {
 
 /// Number and digest of a line of the chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 pub struct AuditTip {
     /// Number of the line, from 1.
     pub number: u64,
@@ -83,6 +85,7 @@ impl FromStr for AuditTip {
 
 /// One line of the chain.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuditLine {
     /// Number, from 1, +1 each.

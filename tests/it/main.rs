@@ -1,4 +1,5 @@
 //! The one integration binary.
+mod audit;
 mod canonical;
 mod capi;
 mod cli;

@@ -2,8 +2,10 @@
 //!
 //! Bodies are bounded; what takes long runs on blocking threads; the publisher alone decides.
 
+mod audit;
 mod bodies;
 mod lists;
+mod outlet;
 mod store;
 mod transfer;
 
@@ -19,6 +21,8 @@ use super::app::Shared;
 use super::problem::Problem;
 use super::table::Route;
 use super::token::OperatorToken;
+
+pub use audit::AuditPage;
 
 /// What the operator's routes work on.
 #[derive(Clone, Debug)]
@@ -40,7 +44,7 @@ impl Admin {
 
 /// The lines of the table below `/v1/admin`.
 pub(super) fn routes() -> Vec<Route> {
-    [lists::routes(), transfer::routes(), store::routes()].concat()
+    [lists::routes(), transfer::routes(), audit::routes(), store::routes()].concat()
 }
 
 /// The admin part of the application; only its own routes ask.

@@ -1,16 +1,12 @@
 //! Lists in bulk: import in, export out, both as streams between a socket and a blocking thread.
 
-use std::io::{self, Write};
-
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, header};
-use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tokio::sync::mpsc;
 
 use crate::formats::{Exceptions, Format, ReadOptions, Wildcards, XmlNames};
 use crate::list::{Attributes, Code};
@@ -22,10 +18,8 @@ use super::super::problem::Problem;
 use super::super::query::Query;
 use super::super::table::{Need, READERS, Route, WRITERS, flag, parameter, route, text};
 use super::bodies::{self, Packed};
+use super::outlet::streamed;
 use super::{admin, blocking, list_id, refused};
-
-/// Octets gathered before they are sent.
-const PIECE: usize = 64 << 10;
 
 pub(super) fn routes() -> Vec<Route> {
     let words = |words: &[&str]| json!({"type": "string", "enum": words});
@@ -128,62 +122,9 @@ fn met_in_body(error: &PublishError) -> Option<bodies::Cut> {
     }
 }
 
-/// Hands what is written to a body, piece by piece; fails when the client is gone.
-struct Outlet {
-    pieces: mpsc::Sender<Result<Bytes, io::Error>>,
-    gathered: Vec<u8>,
-}
-
-impl Outlet {
-    fn send(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(PIECE));
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone");
-        if piece.is_empty() { Ok(()) } else { self.pieces.blocking_send(Ok(piece.into())).map_err(gone) }
-    }
-}
-
-impl Write for Outlet {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.gathered.extend_from_slice(octets);
-        if self.gathered.len() >= PIECE {
-            self.send()?;
-        }
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.send()
-    }
-}
-
 /// `GET /v1/admin/lists/{list}/export`: canonical lines. If it fails on the way, the body is broken off.
 pub(super) async fn export(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Response, Problem> {
     let id = list_id(&id)?;
     let publisher = admin(&shared)?.publisher;
-    let (sender, mut pieces) = mpsc::channel(4);
-    let work = tokio::task::spawn_blocking(move || {
-        let mut outlet = Outlet { pieces: sender, gathered: Vec::new() };
-        let done = publisher.export(&id, &mut outlet).and_then(|_| Ok(outlet.flush()?));
-        if let Err(e) = &done {
-            let _ = outlet.pieces.blocking_send(Err(io::Error::other(e.to_string())));
-        }
-        done
-    });
-    // The first piece decides between an answer and a problem; afterwards only breaking off is left.
-    let first = match pieces.recv().await {
-        Some(Ok(first)) => first,
-        None | Some(Err(_)) => match work.await {
-            Ok(Ok(())) => Bytes::new(),
-            Ok(Err(e)) => return Err(refused(&shared, &e)),
-            Err(_) => return Err(Problem::internal("the publisher failed at this; the log says where")),
-        },
-    };
-    let body = stream::unfold((Some(first), pieces), |(first, mut pieces)| async move {
-        match first {
-            Some(first) => Some((Ok(first), (None, pieces))),
-            None => pieces.recv().await.map(|piece| (piece, (None, pieces))),
-        }
-    });
-    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))];
-    Ok((kind, Body::from_stream(body)).into_response())
+    streamed(&shared, "text/plain; charset=utf-8", move |out| publisher.export(&id, out).map(|_| ())).await
 }

@@ -17,7 +17,7 @@ use utoipa::openapi::{RefOr, Schema};
 use super::app::Shared;
 use super::{admin, events, health, public, spans};
 
-pub(super) use need::{Need, OWNERS, READERS, WRITERS};
+pub(super) use need::{AUDITORS, Need, OWNERS, READERS, WRITERS};
 pub(super) use parameters::{In, MAX_SERIAL, Parameter, flag, number, parameter, text};
 pub(super) use router::build;
 

@@ -23,3 +23,5 @@ pub(in crate::http) const READERS: &[Role] = &[Role::Owner, Role::Editor, Role::
 pub(in crate::http) const WRITERS: &[Role] = &[Role::Owner, Role::Editor];
 /// Who decides about the list as such.
 pub(in crate::http) const OWNERS: &[Role] = &[Role::Owner];
+/// Who reads the audit chain.
+pub(in crate::http) const AUDITORS: &[Role] = &[Role::Owner, Role::Auditor];
