@@ -22,6 +22,7 @@ mod layers;
 mod lists;
 mod lookup;
 mod matcher;
+mod peers;
 mod protocol;
 mod publisher;
 mod publishing;
