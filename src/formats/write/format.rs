@@ -6,7 +6,7 @@ use crate::list::{Colour, Kind};
 
 use super::Cx;
 use super::entry::EntryRef;
-use super::{Why, adblock, names, own};
+use super::{Why, adblock, browsers, firewalls, names, own, proxies, resolvers};
 
 /// Whether a format can say a kind of rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +35,8 @@ pub(super) enum Fold {
 pub enum White {
     /// As rules that allow.
     Allows,
+    /// As rules that allow, but for some kinds, which are left out; the text says which.
+    Some(&'static str),
     /// As the bare names: what they are for is said where the filter is set up.
     Plain,
 }
@@ -107,18 +109,90 @@ macro_rules! formats {
 formats! {
     /// bwld's own text, one canonical line an entry.
     Bwld = own::BWLD;
+    /// One JSON document.
+    Json = own::JSON;
     /// One JSON object a line.
     Ndjson = own::NDJSON;
+    /// Comma-separated values.
+    Csv = own::CSV;
     /// One name a line, meaning exactly that host.
     Domains = names::DOMAINS;
     /// One name a line, meaning the host and all under it.
     Subtrees = names::SUBTREES;
+    /// One URL a line, meaning exactly that.
+    Urls = names::URLS;
+    /// One address range a line.
+    Addresses = names::ADDRESSES;
     /// A hosts file.
     Hosts = names::HOSTS;
-    /// Rules of filters in browsers.
-    Adblock = adblock::BROWSER;
+    /// A configuration file of dnsmasq.
+    Dnsmasq = resolvers::DNSMASQ;
+    /// A `servers-file` of dnsmasq, which it reads again on SIGHUP.
+    DnsmasqServers = resolvers::DNSMASQ_SERVERS;
+    /// An include file of Unbound.
+    Unbound = resolvers::UNBOUND;
+    /// A response policy zone as a zone file.
+    Rpz = resolvers::RPZ;
+    /// Lists of Blocky.
+    Blocky = names::BLOCKY;
     /// Rules of AdGuard Home and Pi-hole.
     AdguardDns = adblock::DNS;
+    /// Rules of filters in browsers.
+    Adblock = adblock::BROWSER;
+    /// `dstdomain` of Squid.
+    SquidDomains = names::SQUID_DOMAINS;
+    /// `url_regex` of Squid.
+    SquidUrls = proxies::SQUID_URLS;
+    /// `domainlist` of squidGuard.
+    SquidguardDomains = names::SQUIDGUARD_DOMAINS;
+    /// `urllist` of squidGuard.
+    SquidguardUrls = names::SQUIDGUARD_URLS;
+    /// Site lists of e2guardian.
+    E2guardianSites = names::E2GUARDIAN_SITES;
+    /// URL lists of e2guardian.
+    E2guardianUrls = names::E2GUARDIAN_URLS;
+    /// A `map` of nginx over `$host`.
+    Nginx = proxies::NGINX;
+    /// A `map` of nginx over whole URLs.
+    NginxUrls = proxies::NGINX_URLS;
+    /// A `geo` of nginx.
+    NginxAddresses = proxies::NGINX_ADDRESSES;
+    /// A map of HAProxy over hosts.
+    Haproxy = proxies::HAPROXY;
+    /// A map of HAProxy over whole URLs.
+    HaproxyUrls = proxies::HAPROXY_URLS;
+    /// A map of HAProxy over beginnings of URLs.
+    HaproxyPrefixes = proxies::HAPROXY_PREFIXES;
+    /// A map of HAProxy over addresses.
+    HaproxyAddresses = proxies::HAPROXY_ADDRESSES;
+    /// Sets of nftables, replaced in one transaction.
+    Nftables = firewalls::NFTABLES;
+    /// Sets of ipset, swapped in.
+    Ipset = firewalls::IPSET;
+    /// FortiGate, domains.
+    FortinetDomains = names::FORTINET_DOMAINS;
+    /// FortiGate, addresses.
+    FortinetAddresses = names::FORTINET_ADDRESSES;
+    /// PAN-OS, domains.
+    PaloaltoDomains = names::PALOALTO_DOMAINS;
+    /// PAN-OS, URLs.
+    PaloaltoUrls = names::PALOALTO_URLS;
+    /// PAN-OS, addresses.
+    PaloaltoAddresses = names::PALOALTO_ADDRESSES;
+    /// Check Point, custom intelligence feed.
+    Checkpoint = firewalls::CHECKPOINT;
+    /// pfBlockerNG, DNSBL.
+    PfblockerngDomains = names::PFBLOCKERNG_DOMAINS;
+    /// pfBlockerNG, addresses.
+    PfblockerngAddresses = names::PFBLOCKERNG_ADDRESSES;
+    /// A script of RouterOS.
+    Mikrotik = firewalls::MIKROTIK;
+    /// A policy file of Chromium, Chrome and Edge.
+    ChromiumPolicy = browsers::CHROMIUM;
+    /// A policy file of Firefox.
+    FirefoxPolicy = browsers::FIREFOX;
+    /// Proxy auto-config.
+    Pac = browsers::PAC;
 }
 
 impl ExportFormat {
@@ -175,7 +249,7 @@ impl ExportFormat {
 
     /// Whether a list of this colour is written in full meaning: a black one always is.
     pub fn says_colour(self, colour: Colour) -> bool {
-        colour == Colour::Black || self.white() == White::Allows
+        colour == Colour::Black || self.white() != White::Plain
     }
 }
 

@@ -71,6 +71,9 @@ fn selection(options: &ExportOptions) -> String {
     if !options.priority.is_empty() {
         parts.push(format!("priority={}", joined(&options.priority)));
     }
+    if options.any_spelling {
+        parts.push("spellings=any".to_owned());
+    }
     parts.join(" ")
 }
 

@@ -9,15 +9,19 @@
 //! [`crate::formats::read`].
 
 mod adblock;
+mod browsers;
 mod entry;
+mod firewalls;
 mod fold;
 mod format;
 mod head;
 mod left;
 mod names;
 mod own;
+mod proxies;
 mod regex;
 mod report;
+mod resolvers;
 
 use std::io::{self, Write};
 
@@ -71,6 +75,9 @@ pub struct ExportOptions {
     /// Where not all fits: entries of the first of these categories come first, then of the second; then the others. Within
     /// one, canonical order.
     pub priority: Vec<Code>,
+    /// For programs that match a URL whatever its port and case, and with `www.` before its host: the reader accepts that. Without
+    /// it such programs get no URLs.
+    pub any_spelling: bool,
     /// The name of the set, zone or group, where a format has one; none: made from the list's.
     pub name: Option<String>,
 }
@@ -116,6 +123,7 @@ pub(super) struct Cx<'a> {
     header: &'a ExportHeader,
     name: String,
     black: bool,
+    loose: bool,
     /// What is to be written next.
     out: Vec<u8>,
     /// Rules of the format written so far.
@@ -169,7 +177,15 @@ fn run(
     let spec = format.spec();
     let name = head::set_name(options, header)?;
     let black = header.colour == Colour::Black;
-    let mut cx = Cx { header, name, black, out: Vec::with_capacity(PIECE + 8192), rules: 0, gathered: [Vec::new(), Vec::new()] };
+    let mut cx = Cx {
+        header,
+        name,
+        black,
+        loose: options.any_spelling,
+        out: Vec::with_capacity(PIECE + 8192),
+        rules: 0,
+        gathered: [Vec::new(), Vec::new()],
+    };
     head::begin(&mut cx, format, options);
     (spec.begin)(&mut cx);
     // Where more than so many are refused, nothing is written before it is known that there are not.

@@ -40,6 +40,67 @@ pub(super) const NDJSON: Spec = Spec {
     ..PLAIN
 };
 
+pub(super) const JSON: Spec = Spec {
+    name: "json",
+    extension: "json",
+    media: "application/json",
+    about: "one JSON document: what list it is, and its entries as an array",
+    says: ALL,
+    white: White::Allows,
+    comment: None,
+    attributes: true,
+    begin: |cx| {
+        head_members(cx);
+        cx.put(",\"rules\":[\n");
+    },
+    entry: |cx, entry| {
+        if cx.rules > 0 {
+            // Behind the line before, whose end is not written yet.
+            cx.put(",\n");
+        }
+        object(cx, entry);
+        Ok(1)
+    },
+    end: |cx| {
+        let written = format!("\n],\"written\":{}}}\n", cx.rules);
+        cx.put(&written);
+    },
+    ..PLAIN
+};
+
+pub(super) const CSV: Spec = Spec {
+    name: "csv",
+    extension: "csv",
+    media: "text/csv; charset=utf-8; header=present",
+    about: "comma-separated values (RFC 4180) with a header line",
+    says: ALL,
+    white: White::Allows,
+    comment: None,
+    attributes: true,
+    begin: |cx| cx.put("rule,cat,ref,age,act,rsn,exp\r\n"),
+    entry: |cx, entry| {
+        field(cx, entry.rule());
+        for key in ["cat", "ref", "age", "act", "rsn", "exp"] {
+            cx.put(",");
+            field(cx, entry.attribute(key).unwrap_or_default());
+        }
+        cx.put("\r\n");
+        Ok(1)
+    },
+    ..PLAIN
+};
+
+/// A field of CSV, quoted if it has to be.
+fn field(cx: &mut Cx<'_>, text: &str) {
+    if text.bytes().any(|c| matches!(c, b',' | b'"' | b'\r' | b'\n' | b';')) {
+        cx.put("\"");
+        cx.put(&text.replace('"', "\"\""));
+        cx.put("\"");
+    } else {
+        cx.put(text);
+    }
+}
+
 /// `{"list":...` and so on, without the brace that closes it.
 fn head_members(cx: &mut Cx<'_>) {
     let header = cx.header;

@@ -26,14 +26,16 @@ pub enum Why {
     Query,
     /// The format has no such addresses.
     Address,
+    /// The format can block such a target, but not allow exactly it.
+    Colour,
     /// It did not fit within the limit.
     Limit,
 }
 
 impl Why {
     /// All of them.
-    pub const ALL: [Why; 9] =
-        [Why::Kind, Why::Action, Why::Text, Why::Port, Why::Boundary, Why::Case, Why::Query, Why::Address, Why::Limit];
+    pub const ALL: [Why; 10] =
+        [Why::Kind, Why::Action, Why::Text, Why::Port, Why::Boundary, Why::Case, Why::Query, Why::Address, Why::Colour, Why::Limit];
 
     /// The reason for people.
     pub const fn text(self) -> &'static str {
@@ -46,6 +48,7 @@ impl Why {
             Why::Case => "other spellings would match",
             Why::Query => "more URLs would match",
             Why::Address => "the format has no such addresses",
+            Why::Colour => "cannot be allowed alone",
             Why::Limit => "did not fit",
         }
     }

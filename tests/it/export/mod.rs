@@ -1,6 +1,8 @@
 //! Exports: what each format says of each kind of rule, and that it never says more.
 
 mod matrix;
+mod order;
+mod table;
 
 use bwld::formats::write::{ExportFormat, ExportHeader, ExportOptions, ExportReport, export};
 use bwld::list::{Colour, Serial};
