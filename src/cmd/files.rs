@@ -16,6 +16,8 @@ pub const FIRST_KEYSET: &str = "keys/first.keyset";
 pub const TOKEN: &str = "operator.token";
 /// Where the running daemon listens, below the data folder.
 pub const ADDRESS: &str = "address";
+/// Where the running daemon serves zones, one address a line.
+pub const DNS_ADDRESS: &str = "dns.address";
 
 /// A temporary name beside `path`.
 pub fn beside(path: &Path) -> PathBuf {

@@ -55,6 +55,17 @@ pub(super) struct Signal {
     pub(super) closing: bool,
 }
 
+/// Waits for announcements. One that comes while nobody waits is not lost: the next wait returns at once.
+#[derive(Clone, Debug)]
+pub struct Changes(watch::Receiver<Signal>);
+
+impl Changes {
+    /// Returns after the next announcement; `false` when the hub closes and nothing more will come.
+    pub async fn next(&mut self) -> bool {
+        self.0.changed().await.is_ok() && !self.0.borrow_and_update().closing
+    }
+}
+
 /// The events of one head, built once and shared.
 #[derive(Debug)]
 pub(super) struct Ready {
@@ -154,6 +165,11 @@ impl Hub {
             None => drop(self.lock().remove(id)),
         }
         self.signal.send_modify(|signal| signal.generation = signal.generation.wrapping_add(1));
+    }
+
+    /// Tells whoever waits on it that something was announced. What, is to be looked up in the catalog.
+    pub fn changes(&self) -> Changes {
+        Changes(self.signal.subscribe())
     }
 
     /// Sends every subscriber a `bye` and ends every wait. Nothing waits after this.

@@ -16,7 +16,7 @@ mod subscription;
 
 pub use deltas::{Deltas, DeltasOptions, Span, SpanError};
 pub use event::{MAX_INLINE, comment};
-pub use hub::{Hub, HubOptions, Slot};
+pub use hub::{Changes, Hub, HubOptions, Slot};
 pub use jitter::jittered;
 pub use metrics::FeedMetrics;
 pub use position::{MAX_LISTS, Position, PositionError};

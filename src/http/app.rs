@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use prometheus_client::registry::Registry;
 
 use crate::feed::{Hub, jittered};
 use crate::list::ListId;
@@ -27,11 +28,33 @@ pub struct RouteOptions {
     pub come_back: Duration,
     /// How long the body of a request may stand still.
     pub body_stall: Duration,
+    /// What others count, to be shown beside our own.
+    pub more_metrics: Vec<MoreMetrics>,
+}
+
+/// Puts what another module counts into the registry, under a prefix of its own.
+#[derive(Clone)]
+pub struct MoreMetrics {
+    /// The prefix, behind `bwld_`.
+    pub prefix: &'static str,
+    /// Registers.
+    pub register: Arc<dyn Fn(&mut Registry) + Send + Sync>,
+}
+
+impl std::fmt::Debug for MoreMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MoreMetrics").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
 }
 
 impl Default for RouteOptions {
     fn default() -> Self {
-        RouteOptions { poll_every: Duration::from_secs(60), come_back: Duration::from_secs(10), body_stall: Duration::from_secs(30) }
+        RouteOptions {
+            poll_every: Duration::from_secs(60),
+            come_back: Duration::from_secs(10),
+            body_stall: Duration::from_secs(30),
+            more_metrics: Vec::new(),
+        }
     }
 }
 

@@ -72,6 +72,9 @@ impl HttpMetrics {
         registry.register_with_unit("list_head_expiry_timestamp", help, Unit::Seconds, metrics.expires.clone());
         registry.register("ready", "1 when ready to serve", metrics.ready.clone());
         app.hub.metrics().register(registry.sub_registry_with_prefix("feed"));
+        for more in &app.options.more_metrics {
+            (more.register)(registry.sub_registry_with_prefix(more.prefix));
+        }
         metrics
     }
 

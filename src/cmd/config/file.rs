@@ -12,8 +12,8 @@ const MAX_FILE: u64 = 1 << 20;
 /// A value that was set: index into [`KEYS`], the value, and where it was set.
 pub(super) type Setting = (usize, Value, Source);
 
-/// Reads the file at `path`.
-pub(super) fn read_file(path: &Path) -> Result<Vec<Setting>, ConfigError> {
+/// The text of the file at `path`.
+pub(super) fn text_of(path: &Path) -> Result<String, ConfigError> {
     use std::io::Read as _;
     let fail = |source| ConfigError::Read { path: path.to_owned(), source };
     let mut text = String::new();
@@ -21,7 +21,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<Setting>, ConfigError> {
     if text.len() as u64 > MAX_FILE {
         return Err(ConfigError::TooLarge { path: path.to_owned(), limit: MAX_FILE });
     }
-    read_text(&text, path)
+    Ok(text)
 }
 
 /// Reads the text of a file; `path` is for messages.
@@ -44,6 +44,9 @@ pub(super) fn read_text(text: &str, path: &Path) -> Result<Vec<Setting>, ConfigE
         for (name, value) in keys {
             let place = place_of(name.span().start);
             let name = name.get_ref().as_ref();
+            if section == "dns" && super::dns::NAMES.contains(&name) {
+                continue;
+            }
             let index = KEYS
                 .iter()
                 .position(|k| k.section == section && k.name == name)

@@ -4,6 +4,7 @@
 //! Guarantees: an unknown key, a wrong type or a value out of range never passes; each value in force knows where it
 //! was set.
 
+mod dns;
 mod error;
 mod file;
 mod kinds;
@@ -14,10 +15,11 @@ mod table;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use dns::DnsSections;
 pub use error::ConfigError;
 pub use kinds::{Kind, Value};
 pub use print::{example, in_force, in_force_json};
-pub use table::{Client, Config, Follow, KEYS, Key, Log, Publisher, SECTIONS, Serve};
+pub use table::{Client, Config, Dns, Follow, KEYS, Key, Log, Publisher, SECTIONS, Serve};
 
 /// Where a value was set.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +50,7 @@ impl fmt::Display for Source {
 pub struct Loaded {
     file: Option<PathBuf>,
     values: Vec<(Value, Source)>,
+    dns: DnsSections,
 }
 
 /// Option, key and text as given on the command line.
@@ -56,7 +59,7 @@ pub type Override = (&'static str, &'static str, String);
 impl Loaded {
     /// Only defaults.
     pub fn defaults() -> Loaded {
-        Loaded { file: None, values: KEYS.iter().map(|k| ((k.default)(), Source::Default)).collect() }
+        Loaded { file: None, values: KEYS.iter().map(|k| ((k.default)(), Source::Default)).collect(), dns: DnsSections::default() }
     }
 
     /// Reads one file over the defaults, without the environment.
@@ -64,8 +67,7 @@ impl Loaded {
     /// # Errors
     /// [`ConfigError`] names file and line.
     pub fn from_file(path: &Path) -> Result<Loaded, ConfigError> {
-        let mut loaded = Loaded::defaults();
-        loaded.put(file::read_file(path)?);
+        let mut loaded = Loaded::from_text(&file::text_of(path)?, path)?;
         loaded.file = Some(path.to_owned());
         Ok(loaded)
     }
@@ -77,6 +79,7 @@ impl Loaded {
     pub fn from_text(text: &str, path: &Path) -> Result<Loaded, ConfigError> {
         let mut loaded = Loaded::defaults();
         loaded.put(file::read_text(text, path)?);
+        loaded.dns = dns::read(text, path)?;
         Ok(loaded)
     }
 
@@ -110,6 +113,11 @@ impl Loaded {
     /// Values with their sources in the order of [`KEYS`].
     pub fn values(&self) -> &[(Value, Source)] {
         &self.values
+    }
+
+    /// Zones, keys and the catalog of the DNS server.
+    pub fn dns(&self) -> &DnsSections {
+        &self.dns
     }
 
     /// Where the value of `section.key` was set.

@@ -13,6 +13,10 @@ pub fn in_force(loaded: &Loaded) -> String {
             let _ = writeln!(text, "{:<48} # {source}", format!("{} = {value}", key.name));
         }
     }
+    let more = loaded.dns().to_toml();
+    if !more.is_empty() {
+        let _ = write!(text, "\n{more}");
+    }
     text
 }
 

@@ -172,6 +172,33 @@ settings! {
         delta_days: Integer(1, 3_650) = 30;
     }
 
+    /// Lists as response policy zones, part of `bwld serve`. Zones, keys and the catalog zone are sections of their own: [[dns.zone]], [[dns.key]]
+    /// and [dns.catalog], see OPERATIONS.md. Without any [[dns.zone]] each list is the zone LIST.rpz.ORIGIN, for this machine only.
+    dns: Dns {
+        /// Addresses and ports for transfers, UDP and TCP. Empty: no DNS.
+        listen: Texts(address) = [];
+        /// Addresses and ports for transfers over TLS. Needs `tls_certificate` and `tls_key`.
+        tls_listen: Texts(address) = [];
+        /// Certificate in PEM, with those that lead to an authority behind it. Read again when it changes.
+        tls_certificate: Text(any) = "";
+        /// Its private key in PEM.
+        tls_key: Text(any) = "";
+        /// Seconds after which secondaries ask by themselves whether there is something new (SOA refresh and retry).
+        refresh_seconds: Integer(1, 86_400) = 60;
+        /// Connections at one time; further ones are closed.
+        max_connections: Integer(1, 100_000) = 1000;
+        /// Connections at one time from one address.
+        max_per_source: Integer(1, 100_000) = 32;
+        /// Transfers at one time; further ones wait.
+        max_transfers: Integer(1, 400) = 64;
+        /// Seconds a connection may stay without a request, or a request may take to arrive.
+        idle_seconds: Integer(1, 3_600) = 30;
+        /// Seconds a peer may leave unread what is sent to it.
+        stall_seconds: Integer(1, 3_600) = 30;
+        /// Requests over one connection.
+        max_requests: Integer(1, 1_000_000) = 10000;
+    }
+
     /// What the daemons say of their work, on the standard error.
     log: Log {
         /// From which level on.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use crate::feed::Hub;
-use crate::http::{self, Admin, App, HttpOptions, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
+use crate::http::{self, Admin, App, HttpOptions, MoreMetrics, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
 use crate::publisher::Publisher;
 use crate::store::{Clock, RealDisk, Store, write_file_atomic};
 
@@ -21,6 +21,7 @@ use super::super::config::{Config, Loaded, Source};
 use super::super::exit::Ended;
 use super::super::{files, keyset, out};
 use super::banner;
+use super::dns;
 use super::tasks::{self, Stop, Why};
 
 /// Everything that runs.
@@ -40,7 +41,8 @@ pub(super) async fn run(parts: Parts, listener: TcpListener, loaded: &Loaded, se
     let data = PathBuf::from(&settings.serve.data);
     let stop = Arc::new(Stop::new(None));
     tasks::signals(stop.clone())?;
-    let serving = begin(&parts, listener, settings, tls.clone(), &stop);
+    let zones = dns::begin(&parts, loaded, settings, &stop).await?;
+    let serving = begin(&parts, listener, settings, tls.clone(), zones.metrics, &stop);
     tokio::spawn(tasks::watchdog(stop.clone()));
     if let Some(tls) = &tls {
         tasks::certificates(tls.clone(), stop.clone())?;
@@ -52,6 +54,9 @@ pub(super) async fn run(parts: Parts, listener: TcpListener, loaded: &Loaded, se
     tasks::tell(&[sd_notify::NotifyState::Ready]);
     tracing::info!(address = address.as_str(), data = %data.display(), "serving");
     serving.await.context("the server broke off")?;
+    if let Some(zones) = zones.serving {
+        zones.await.context("the DNS server broke off")?;
+    }
     tasks::tell(&[sd_notify::NotifyState::Stopping]);
     let _ = std::fs::remove_file(&address_file);
     let why = stop.borrow().clone();
@@ -59,7 +64,14 @@ pub(super) async fn run(parts: Parts, listener: TcpListener, loaded: &Loaded, se
 }
 
 /// Starts everything that runs until `stop` says why it should not; what is given back ends when the last connection has.
-fn begin(parts: &Parts, listener: tokio::net::TcpListener, settings: &Config, tls: Option<Arc<Tls>>, stop: &Arc<Stop>) -> JoinHandle<()> {
+fn begin(
+    parts: &Parts,
+    listener: tokio::net::TcpListener,
+    settings: &Config,
+    tls: Option<Arc<Tls>>,
+    more_metrics: Vec<MoreMetrics>,
+    stop: &Arc<Stop>,
+) -> JoinHandle<()> {
     let readiness = Readiness::default();
     let admin = Admin {
         publisher: parts.publisher.clone(),
@@ -75,6 +87,7 @@ fn begin(parts: &Parts, listener: tokio::net::TcpListener, settings: &Config, tl
         options: RouteOptions {
             poll_every: Duration::from_secs(settings.serve.poll_seconds),
             body_stall: Duration::from_secs(settings.serve.stall_seconds),
+            more_metrics,
             ..RouteOptions::default()
         },
     };
@@ -182,7 +195,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = reachable(listener.local_addr().expect("an address"), false);
         let stop = Arc::new(Stop::new(None));
-        let serving = begin(&parts, listener, &settings, None, &stop);
+        let serving = begin(&parts, listener, &settings, None, Vec::new(), &stop);
 
         let create = |id: &str| {
             let request = client().post(format!("{address}/v1/admin/lists")).bearer_auth(parts.token.as_str());

@@ -5,6 +5,7 @@
 
 mod banner;
 mod daemon;
+mod dns;
 mod embedded;
 mod home;
 mod shipped;

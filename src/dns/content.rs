@@ -1,0 +1,228 @@
+//! The owner names of a zone, streamed from the lists' snapshots and what changed since: constant memory, each name once.
+//!
+//! A zone with the same record twice is refused whole by name servers. Two rules give the same name when `domain:x` and
+//! `subtree:x` are both there, and when two lists of a selection name the same target. So all sources are read side by
+//! side in order of the target, and what they have in common is given once.
+
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::{self, BufReader};
+
+use crate::list::Kind;
+use crate::store::{ArtefactKind, Artefacts, BaseRef, OwnSnapshot, PublishedList, SortedLines};
+use crate::wire::ZstdReader;
+
+use super::DnsError;
+use super::owner::{Counts, LeftOut, enforced, host, range, rule_parts};
+use super::zone::{Stand, Zone};
+
+/// An owner name relative to the zone, in wire form without a root label.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner<'a> {
+    /// This name.
+    Name(&'a [u8]),
+    /// `*` under this name.
+    Wildcard(&'a [u8]),
+}
+
+/// Lines of one list.
+enum Lines<'c> {
+    Own(OwnSnapshot<ZstdReader<BufReader<File>>>),
+    Sorted(SortedLines<'c, ZstdReader<BufReader<File>>>),
+}
+
+impl Lines<'_> {
+    fn next_line(&mut self) -> io::Result<Option<&str>> {
+        match self {
+            Lines::Own(lines) => lines.next_line(),
+            Lines::Sorted(lines) => lines.next_line(),
+        }
+    }
+}
+
+fn snapshot(artefacts: &Artefacts, base: &BaseRef) -> Result<OwnSnapshot<ZstdReader<BufReader<File>>>, DnsError> {
+    let file = BufReader::with_capacity(64 << 10, artefacts.open_file(ArtefactKind::Snapshot, &base.snapshot)?);
+    let reader = ZstdReader::new("snapshot", file, base.snapshot_size).map_err(io::Error::other)?;
+    Ok(OwnSnapshot::new(reader, base.snapshot, base.snapshot_size)?)
+}
+
+fn lines<'c>(artefacts: &Artefacts, list: &'c PublishedList) -> Result<Lines<'c>, DnsError> {
+    let base = list.bases.last().ok_or_else(|| io::Error::other("a published list has a base"))?;
+    let own = snapshot(artefacts, base)?;
+    Ok(if list.content.overlay_len() == 0 { Lines::Own(own) } else { Lines::Sorted(SortedLines::new(Some(own), &list.content)) })
+}
+
+/// Which rules a reader gives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// `cidr:`, then `domain:`; stops before the first of another kind.
+    Front,
+    /// `subtree:`; counts what cannot be said; to the end, where the snapshot's digest is compared.
+    Back,
+}
+
+/// The selected rules of one list, of some kinds, one at a time.
+struct Reader<'c> {
+    lines: Lines<'c>,
+    part: Part,
+    kind: Kind,
+    target: String,
+    ended: bool,
+}
+
+impl Reader<'_> {
+    fn advance(&mut self, zone: &Zone, counts: &mut Counts) -> io::Result<()> {
+        loop {
+            let Some(line) = self.lines.next_line()? else {
+                self.ended = true;
+                return Ok(());
+            };
+            let Some((kind, target)) = rule_parts(line) else { continue };
+            match (self.part, kind) {
+                (Part::Front, Kind::Cidr | Kind::Domain) | (Part::Back, Kind::Subtree) => {}
+                (Part::Front, _) => {
+                    self.ended = true;
+                    return Ok(());
+                }
+                (Part::Back, Kind::Url | Kind::Prefix) => {
+                    if zone.selection.has(line) {
+                        counts.add(LeftOut::Url);
+                    }
+                    continue;
+                }
+                (Part::Back, _) => continue,
+            }
+            if !zone.selection.has(line) {
+                continue;
+            }
+            if !enforced(line) {
+                counts.add(LeftOut::Action);
+                continue;
+            }
+            self.kind = kind;
+            self.target.clear();
+            self.target.push_str(target);
+            return Ok(());
+        }
+    }
+
+    fn at(&self, kinds: &[Kind]) -> Option<&str> {
+        (!self.ended && kinds.contains(&self.kind)).then_some(self.target.as_str())
+    }
+}
+
+/// Gives every owner name of the zone once: ranges, then names, in the order of the targets, the wildcard behind its name.
+///
+/// # Errors
+/// Of reading, and of `each`. Only when this returns without an error have all snapshots been compared with their digests.
+pub fn walk(
+    artefacts: &Artefacts,
+    zone: &Zone,
+    stand: &Stand,
+    mut each: impl FnMut(Owner<'_>) -> Result<(), DnsError>,
+) -> Result<Counts, DnsError> {
+    let mut counts = Counts::default();
+    let mut readers = Vec::with_capacity(2 * stand.lists.len());
+    for list in &stand.lists {
+        for part in [Part::Front, Part::Back] {
+            let lines = lines(artefacts, list)?;
+            let mut reader = Reader { lines, part, kind: Kind::Url, target: String::new(), ended: false };
+            reader.advance(zone, &mut counts)?;
+            readers.push(reader);
+        }
+    }
+    let (mut wire, mut target) = (Vec::with_capacity(256), String::new());
+    for kinds in [&[Kind::Cidr][..], &[Kind::Domain, Kind::Subtree]] {
+        while let Some(found) = least(&readers, kinds) {
+            let (mut named, mut subtree) = (false, false);
+            target.clone_from(&readers[found].target);
+            for reader in &mut readers {
+                if reader.at(kinds) == Some(target.as_str()) {
+                    subtree |= reader.kind == Kind::Subtree;
+                    named |= reader.kind != Kind::Subtree;
+                    reader.advance(zone, &mut counts)?;
+                }
+            }
+            give(zone, &target, Said { named, subtree }, kinds[0] == Kind::Cidr, &mut wire, &mut counts, &mut each)?;
+        }
+    }
+    Ok(counts)
+}
+
+/// Which rules name a target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Said {
+    /// `domain:` or `cidr:`.
+    pub named: bool,
+    /// `subtree:`.
+    pub subtree: bool,
+}
+
+fn give(
+    zone: &Zone,
+    target: &str,
+    said: Said,
+    is_range: bool,
+    wire: &mut Vec<u8>,
+    counts: &mut Counts,
+    each: &mut impl FnMut(Owner<'_>) -> Result<(), DnsError>,
+) -> Result<(), DnsError> {
+    let (owners, left_out) = owners(zone.name_len(), target, said, is_range, wire);
+    if let Some(why) = left_out {
+        counts.add(why);
+    }
+    if owners.name {
+        each(Owner::Name(wire))?;
+    }
+    if owners.wildcard {
+        each(Owner::Wildcard(wire))?;
+    }
+    Ok(())
+}
+
+/// Which owner names a target has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Owners {
+    /// The name itself.
+    pub name: bool,
+    /// Its wildcard.
+    pub wildcard: bool,
+}
+
+/// The owner names of a target that these rules name; `wire` is set to the name. The one place where this is decided, for
+/// whole and for incremental transfers.
+pub fn owners(zone: usize, target: &str, said: Said, is_range: bool, wire: &mut Vec<u8>) -> (Owners, Option<LeftOut>) {
+    if !said.named && !said.subtree {
+        return (Owners::default(), None);
+    }
+    if is_range {
+        let left_out = range(target, zone, wire).err();
+        return (Owners { name: left_out.is_none(), wildcard: false }, left_out);
+    }
+    if said.subtree {
+        match host(target, true, zone, wire) {
+            Ok(()) => return (Owners { name: true, wildcard: true }, None),
+            Err(why) if !said.named => return (Owners::default(), Some(why)),
+            // The subtree cannot be said; the name alone, which another rule lists, perhaps can.
+            Err(why) => {
+                let name = host(target, false, zone, wire).is_ok();
+                return (Owners { name, wildcard: false }, Some(why));
+            }
+        }
+    }
+    let left_out = host(target, false, zone, wire).err();
+    (Owners { name: left_out.is_none(), wildcard: false }, left_out)
+}
+
+/// The reader with the least target of these kinds.
+fn least(readers: &[Reader<'_>], kinds: &[Kind]) -> Option<usize> {
+    let mut found: Option<(usize, &str)> = None;
+    for (at, reader) in readers.iter().enumerate() {
+        if let Some(target) = reader.at(kinds)
+            && found.is_none_or(|(_, least)| target.cmp(least) == Ordering::Less)
+        {
+            found = Some((at, target));
+        }
+    }
+    found.map(|(at, _)| at)
+}

@@ -1,0 +1,173 @@
+//! All zones by name: the configured ones, or one for each list when none is configured; and the catalog of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use domain::base::{Name, Serial as SoaSerial};
+
+use crate::list::ListId;
+use crate::store::{Catalog, Clock};
+
+use super::DnsError;
+use super::catalog::CatalogZone;
+use super::keys::Keys;
+use super::message::Apex;
+use super::options::{DnsOptions, ZoneOptions};
+use super::policy::absolute;
+use super::zone::{Access, Zone};
+
+/// A zone that was found.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// Of entries.
+    Zone(Arc<Zone>),
+    /// Of the zones' names (RFC 9432).
+    Catalog(Arc<CatalogZone>),
+}
+
+impl Found {
+    /// Its name.
+    pub fn name(&self) -> &Name<Bytes> {
+        match self {
+            Found::Zone(zone) => &zone.name,
+            Found::Catalog(catalog) => &catalog.name,
+        }
+    }
+
+    /// Who may have it.
+    pub fn access(&self) -> &Access {
+        match self {
+            Found::Zone(zone) => &zone.access,
+            Found::Catalog(catalog) => &catalog.access,
+        }
+    }
+
+    /// Its newest serial.
+    ///
+    /// # Errors
+    /// In words, if it cannot be served now.
+    pub fn serial(&self, lists: &Catalog) -> Result<SoaSerial, String> {
+        match self {
+            Found::Zone(zone) => zone.stand(lists).map(|stand| stand.serial()),
+            Found::Catalog(catalog) => Ok(catalog.serial()),
+        }
+    }
+}
+
+/// Whom to notify of a zone: address and key.
+pub type Secondary = (std::net::SocketAddr, Option<Arc<domain::tsig::Key>>);
+
+/// All zones.
+#[derive(Debug)]
+pub struct Zones {
+    configured: HashMap<Name<Bytes>, Arc<Zone>>,
+    /// `rpz.ORIGIN.`, when every list has a zone below it.
+    below: Option<Name<Bytes>>,
+    /// Zones that came to be because somebody asked for a list.
+    made: Mutex<HashMap<Name<Bytes>, Arc<Zone>>>,
+    /// The catalog.
+    pub catalog: Option<Arc<CatalogZone>>,
+    /// Whom to notify of what.
+    pub notify: Vec<(Name<Bytes>, Vec<Secondary>)>,
+    primary: Name<Bytes>,
+    refresh: u32,
+}
+
+impl Zones {
+    /// From what the operator configured.
+    ///
+    /// # Errors
+    /// [`DnsError::Zone`].
+    pub fn new(options: &DnsOptions, keys: &Keys, clock: &dyn Clock) -> Result<Zones, DnsError> {
+        let wrong = |zone: &ZoneOptions, reason: String| DnsError::Zone { zone: zone.name.clone(), reason };
+        let mut zones = Zones {
+            configured: HashMap::new(),
+            below: None,
+            made: Mutex::default(),
+            catalog: None,
+            notify: Vec::new(),
+            primary: absolute(options.origin.as_str()).map_err(|reason| DnsError::Zone { zone: "the origin".into(), reason })?,
+            refresh: options.refresh,
+        };
+        for zone in &options.zones {
+            let made = Arc::new(Zone::new(zone)?);
+            zones.notify.push((made.name.clone(), secondaries(zone, keys)?));
+            if zones.configured.insert(made.name.clone(), made).is_some() {
+                return Err(wrong(zone, "there are two zones of this name".into()));
+            }
+        }
+        if options.zones.is_empty() {
+            zones.below =
+                Some(absolute(&format!("rpz.{}", options.origin)).map_err(|reason| DnsError::Zone { zone: "rpz".into(), reason })?);
+        }
+        if let Some(catalog) = &options.catalog {
+            let made = CatalogZone::new(catalog, clock.now().unix())?;
+            if zones.configured.contains_key(&made.name) {
+                return Err(wrong(catalog, "the catalog zone has the name of another zone".into()));
+            }
+            zones.notify.push((made.name.clone(), secondaries(catalog, keys)?));
+            zones.catalog = Some(Arc::new(made));
+        }
+        Ok(zones)
+    }
+
+    /// The zone of this name.
+    pub fn find(&self, name: &Name<Bytes>, lists: &Catalog) -> Option<Found> {
+        if let Some(catalog) = self.catalog.as_ref().filter(|catalog| catalog.name == *name) {
+            catalog.renew(self.names(lists));
+            return Some(Found::Catalog(catalog.clone()));
+        }
+        match self.configured.get(name) {
+            Some(zone) => Some(Found::Zone(zone.clone())),
+            None => self.of_list(name, lists).map(Found::Zone),
+        }
+    }
+
+    /// `LIST.rpz.ORIGIN`, if there is such a list.
+    fn of_list(&self, name: &Name<Bytes>, lists: &Catalog) -> Option<Arc<Zone>> {
+        let below = self.below.as_ref()?;
+        let (first, rest) = name.split_first()?;
+        if rest != *below {
+            return None;
+        }
+        let id: ListId = std::str::from_utf8(first.as_slice()).ok()?.to_ascii_lowercase().parse().ok()?;
+        lists.get(&id)?;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(zone) = made.get(name) {
+            return Some(zone.clone());
+        }
+        let options = ZoneOptions { name: format!("{}", name.fmt_with_dot()), lists: vec![id], ..ZoneOptions::default() };
+        let zone = Arc::new(Zone::new(&options).ok()?);
+        // As many as there are lists: names are only made of lists that are published.
+        made.insert(name.clone(), zone.clone());
+        Some(zone)
+    }
+
+    /// Names of all zones but the catalog, in order.
+    pub fn names(&self, lists: &Catalog) -> Vec<Name<Bytes>> {
+        let mut names: Vec<Name<Bytes>> = match &self.below {
+            None => self.configured.keys().cloned().collect(),
+            Some(below) => {
+                let below = format!("{}", below.fmt_with_dot());
+                lists.all().iter().filter_map(|list| absolute(&format!("{}.{below}", list.meta.id)).ok()).collect()
+            }
+        };
+        names.sort();
+        names
+    }
+
+    /// What stands in the SOA of a zone.
+    pub fn apex(&self, zone: &Name<Bytes>) -> Apex {
+        Apex { zone: zone.clone(), primary: self.primary.clone(), refresh: self.refresh }
+    }
+}
+
+fn secondaries(zone: &ZoneOptions, keys: &Keys) -> Result<Vec<Secondary>, DnsError> {
+    let wrong = |reason: String| DnsError::Zone { zone: zone.name.clone(), reason };
+    let known = |key: &str| keys.get(key).ok_or_else(|| wrong(format!("there is no dns.key \"{key}\"; add it, or correct the name")));
+    for key in &zone.keys {
+        known(key)?;
+    }
+    zone.notify.iter().map(|(address, key)| Ok((*address, key.as_deref().map(known).transpose()?))).collect()
+}
