@@ -3,6 +3,7 @@
 mod foreign;
 mod programs;
 mod properties;
+mod round;
 mod torture;
 
 use std::{io::BufReader, io::Read as _};
