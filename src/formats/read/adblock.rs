@@ -173,7 +173,7 @@ where
                 Ok(())
             }
             // AdGuard Home takes `|name^` as exactly that host.
-            None => match rest.strip_suffix('^').or_else(|| rest.strip_suffix("^|")).filter(|name| is_name(name)) {
+            None => match rest.strip_suffix('^').filter(|name| is_name(name)) {
                 Some(name) => named(verdict, Kind::Domain, name, place, out),
                 None => {
                     out.leave_out(LOOSE, place);
@@ -247,7 +247,7 @@ where
             out.leave_out(WILD, place);
             Ok(())
         }
-        "" | "^" | "^*" | "*" | "^|" => named(verdict, Kind::Subtree, host, place, out),
+        "" | "^" | "^*" | "*" => named(verdict, Kind::Subtree, host, place, out),
         _ => at_path(verdict, pattern, host, tail, place, out),
     }
 }
@@ -305,8 +305,12 @@ where
         Some(path) => (path, true),
         None => (path, false),
     };
-    // `^` and `*` at the end leave what is longer: a rule that ends at a boundary is a part of it.
-    let path = path.trim_end_matches('*').trim_end_matches('^');
+    // `^` is the end or a separator, `*` anything: behind a path that does not end at a boundary, what the rule covers is a part of it.
+    let path = path.trim_end_matches('*');
+    let path = match path.strip_suffix('^') {
+        Some(path) if !path.ends_with(['/', '?', '&', '=']) => path,
+        _ => path,
+    };
     if odd_port {
         out.leave_out("URL with a port that browsers do not write", place);
         return Ok(());

@@ -5,6 +5,7 @@ mod programs;
 mod properties;
 mod round;
 mod torture;
+mod wider;
 
 use std::{io::BufReader, io::Read as _};
 
