@@ -15,6 +15,7 @@ use crate::list::ListId;
 use crate::store::{Clock, PublishedList};
 
 use super::metrics::HttpMetrics;
+use super::once::InProgress;
 use super::problem::Problem;
 use super::server::Remote;
 use super::{Admin, caller, observe, table};
@@ -110,6 +111,7 @@ pub(super) struct Shared(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) app: App,
     pub(super) metrics: HttpMetrics,
+    pub(super) in_progress: InProgress,
 }
 
 impl std::ops::Deref for Shared {
@@ -147,7 +149,7 @@ impl Inner {
 /// The routes of `app`, with everything around them but the connection.
 pub fn router(app: App) -> Router {
     let metrics = HttpMetrics::new(&app);
-    let shared = Shared(Arc::new(Inner { app, metrics }));
+    let shared = Shared(Arc::new(Inner { app, metrics, in_progress: InProgress::default() }));
     table::build(&shared)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::list::ListId;
 use crate::publisher::By;
+use crate::store::Record;
 
 use super::app::Shared;
 use super::problem::Problem;
@@ -24,12 +25,14 @@ pub(super) struct Caller {
     pub(super) who: Who,
     /// The address, as the audit chain names it.
     pub(super) from: String,
+    /// What says that a write under an idempotency key is done; belongs into its frame.
+    pub(super) once: Option<Record>,
 }
 
 impl Caller {
     /// On whose behalf the publisher acts.
     pub(super) fn by(&self) -> By {
-        By::new(self.who.account.clone(), self.from.clone())
+        By::new(self.who.account.clone(), self.from.clone()).with(self.once.clone())
     }
 
     /// Whether one of these roles is held on this list.
@@ -71,7 +74,7 @@ pub(super) fn caller(shared: &Shared, headers: &HeaderMap, peer: Option<Remote>)
     let admin = shared.app.admin.as_ref();
     if admin.is_some_and(|admin| admin.operator.is_in(headers)) {
         let from = peer.map_or_else(String::new, |remote| remote.address.to_string());
-        return Ok(Caller { who: Who::owner("operator"), from });
+        return Ok(Caller { who: Who::owner("operator"), from, once: None });
     }
     let detail = "send the operator's token as Authorization: Bearer TOKEN; it lies in operator.token in the data folder";
     Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Only for the operator", detail)

@@ -14,6 +14,7 @@ mod events;
 mod health;
 mod metrics;
 mod observe;
+mod once;
 mod openapi;
 mod problem;
 mod public;

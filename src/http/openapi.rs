@@ -90,7 +90,11 @@ fn operation(route: &Route, schemas: &mut BTreeMap<String, Value>) -> Value {
         let place = if p.place == In::Query { "query" } else { "header" };
         json!({"name": p.name, "in": place, "description": p.about, "schema": p.schema})
     });
-    let parameters: Vec<Value> = path.chain(asked).collect();
+    let key = route.takes_key().then(|| {
+        let about = "a text of your own; the same request under the same key is done once within 24 hours";
+        json!({"name": "Idempotency-Key", "in": "header", "description": about, "schema": {"type": "string", "minLength": 1, "maxLength": 255}})
+    });
+    let parameters: Vec<Value> = path.chain(asked).chain(key).collect();
     let mut answers = Map::new();
     for (status, about, body) in &route.answers {
         let mut answer = json!({"description": about});

@@ -54,7 +54,7 @@ impl Desk {
     }
 
     /// With a black list `test`.
-    async fn with_list() -> Desk {
+    pub async fn with_list() -> Desk {
         let desk = Desk::open(Admin::DEFAULT_MAX_IMPORT).await;
         desk.create_list().await;
         desk

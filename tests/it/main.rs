@@ -16,6 +16,7 @@ mod fuzz_standin;
 mod http;
 mod http_2;
 mod http_admin;
+mod http_api;
 mod http_limits;
 mod kill;
 mod layers;

@@ -15,7 +15,7 @@ use super::super::app::Shared;
 use super::super::problem::Problem;
 
 /// Largest JSON body, in octets.
-const MAX_JSON: usize = 1 << 20;
+pub(in crate::http) const MAX_JSON: usize = 1 << 20;
 /// Pieces of an import on their way from the socket to the reader.
 const PIECES: usize = 64;
 /// Octets that tell a packed file.
@@ -33,7 +33,7 @@ fn stalled() -> Problem {
 }
 
 /// A body of at most `limit` octets, in memory.
-pub(super) async fn whole(shared: &Shared, body: Body, limit: usize) -> Result<Bytes, Problem> {
+pub(in crate::http) async fn whole(shared: &Shared, body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(piece) = timeout(shared.app.options.body_stall, stream.next()).await.map_err(|_| stalled())? {

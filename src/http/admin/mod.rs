@@ -23,6 +23,7 @@ use super::table::Route;
 use super::token::OperatorToken;
 
 pub use audit::AuditPage;
+pub(super) use bodies::{MAX_JSON, whole};
 
 /// What the operator's routes work on.
 #[derive(Clone, Debug)]
@@ -66,7 +67,7 @@ async fn with_publisher<T: Send + 'static>(
 }
 
 /// Runs `work` on a blocking thread, in the span of the request.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let span = tracing::Span::current();
     let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     done.map_err(|_| Problem::internal("the publisher failed at this; the log says where"))

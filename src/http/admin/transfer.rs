@@ -40,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
                 text("only", "of a tree of categories only these, separated by commas"),
             ])
             .raw_body("text/plain")
+            .streamed()
             .gives::<ImportReport>(200, "what was read and staged"),
         route(Method::GET, "/v1/admin/lists/{list}/export", "exportList", Need::List(READERS), export)
             .about("The newest version's entry lines, in order.")

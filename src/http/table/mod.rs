@@ -73,6 +73,8 @@ pub(super) struct Route {
     pub(super) body: Option<(Content, bool)>,
     /// What it answers when all is well: status, what that means, content.
     pub(super) answers: Vec<(u16, &'static str, Content)>,
+    /// Whether its body is taken piece by piece; no idempotency key then.
+    pub(super) streams: bool,
     /// Statuses of the problems it answers with beside those of every call like it.
     pub(super) problems: Vec<u16>,
     handler: MethodRouter<Shared>,
@@ -94,6 +96,7 @@ where
         parameters: Vec::new(),
         body: None,
         answers: Vec::new(),
+        streams: false,
         problems: Vec::new(),
         handler: on(filter, handler),
     }
@@ -128,6 +131,17 @@ impl Route {
     pub(super) fn raw_body(mut self, kind: &'static str) -> Route {
         self.body = Some((Content::Raw(kind), true));
         self
+    }
+
+    /// Takes its body piece by piece.
+    pub(super) fn streamed(mut self) -> Route {
+        self.streams = true;
+        self
+    }
+
+    /// Whether it is a write that is done once for each idempotency key.
+    pub(super) fn takes_key(&self) -> bool {
+        self.method != Method::GET && self.need != Need::Nobody && !self.streams
     }
 
     /// Answers JSON with this status.

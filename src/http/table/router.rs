@@ -5,7 +5,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 
 use super::super::app::Shared;
-use super::super::caller;
+use super::super::{caller, once};
 use super::{Need, routes};
 
 /// A router of all routes; without an operator's API only those that anybody may call.
@@ -13,10 +13,15 @@ pub(in crate::http) fn build(shared: &Shared) -> Router<Shared> {
     let offered = |need: Need| need == Need::Nobody || shared.app.admin.is_some();
     let mut router = Router::new();
     for route in routes().into_iter().filter(|route| offered(route.need)) {
-        let handler = match route.need {
-            Need::Nobody => route.handler,
-            need => route.handler.route_layer(from_fn_with_state((shared.clone(), need), caller::admit)),
-        };
+        let keyed = route.takes_key();
+        let mut handler = route.handler;
+        if keyed {
+            handler = handler.route_layer(from_fn_with_state(shared.clone(), once::once));
+        }
+        // The last layer is the first that is asked.
+        if route.need != Need::Nobody {
+            handler = handler.route_layer(from_fn_with_state((shared.clone(), route.need), caller::admit));
+        }
         router = router.route(route.path, handler);
     }
     // Each route bounds its body itself.

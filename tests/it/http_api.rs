@@ -1,0 +1,73 @@
+//! What the operator's API promises to programs: writes that are done once, changes that are made to what was seen.
+
+use serde_json::{Value, json};
+
+use super::http_admin::{BEARER, Desk};
+use super::raw::Answer;
+
+async fn keyed(desk: &Desk, method: &str, path: &str, key: &str, body: &Value) -> Answer {
+    let headers = [BEARER, ("idempotency-key", key)];
+    desk.server.raw().await.request(method, &format!("/v1/admin{path}"), &headers, body.to_string().as_bytes()).await
+}
+
+#[tokio::test]
+async fn a_write_under_a_key_is_done_once() {
+    let desk = Desk::with_list().await;
+    let put = |name: &str| json!({"put": [{"rule": name}]});
+    let first = keyed(&desk, "POST", "/lists/test/changes", "k1", &put("a.example")).await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, ""));
+    let again = keyed(&desk, "POST", "/lists/test/changes", "k1", &put("a.example")).await;
+    assert_eq!((again.status, again.header("idempotency-replayed"), again.text()), (200, "true", first.text()));
+    assert_eq!(again.header("content-type"), first.header("content-type"));
+    let other = keyed(&desk, "POST", "/lists/test/changes", "k1", &put("b.example")).await;
+    assert_eq!((other.status, other.code().as_str()), (422, "idempotency-mismatch"));
+    // Another call under the same key is another request.
+    assert_eq!(keyed(&desk, "POST", "/lists/test/publish", "k1", &put("a.example")).await.code(), "idempotency-mismatch");
+
+    let published = keyed(&desk, "POST", "/lists/test/publish", "k2", &json!({"reason": "first"})).await.json();
+    assert_eq!(published["version"]["serial"], 1);
+    desk.json("POST", "/lists/test/changes", &put("c.example")).await;
+    let again = keyed(&desk, "POST", "/lists/test/publish", "k2", &json!({"reason": "first"})).await.json();
+    assert_eq!(again, published, "the answer of then, and no second publication");
+    assert_eq!(desk.ask("GET", "/lists/test", b"").await.json()["serial"], 1);
+
+    // What was refused was not done: the key is free for the request as it should have been.
+    let refused = keyed(&desk, "POST", "/lists/test/changes", "k3", &put("com")).await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(keyed(&desk, "POST", "/lists/test/changes", "k3", &put("d.example")).await.status, 200);
+    // The place of what was made is part of the answer.
+    let new = json!({"id": "other", "colour": "black", "title": "Other"});
+    for _ in 0..2 {
+        let made = keyed(&desk, "POST", "/lists", "k4", &new).await;
+        assert_eq!((made.status, made.header("location")), (201, "/v1/admin/lists/other"));
+    }
+    for wrong in ["", &"x".repeat(256), "a\tb"] {
+        assert_eq!(keyed(&desk, "POST", "/lists", wrong, &new).await.code(), "bad-idempotency-key", "{wrong:?}");
+    }
+}
+
+/// As many as come at once: one does it, the others are told that it is being done or get its answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_at_once_under_one_key_one_is_done() {
+    let desk = std::sync::Arc::new(Desk::with_list().await);
+    desk.json("POST", "/lists/test/changes", &json!({"put": [{"rule": "a.example"}]})).await;
+    let tasks: Vec<_> = (0..16)
+        .map(|_| {
+            let desk = desk.clone();
+            tokio::spawn(async move { keyed(&desk, "POST", "/lists/test/publish", "same", &json!({})).await })
+        })
+        .collect();
+    let mut done = 0;
+    for task in tasks {
+        let answer = task.await.expect("an answer");
+        match answer.status {
+            200 => {
+                assert_eq!(answer.json()["version"]["serial"], 1);
+                done += usize::from(answer.header("idempotency-replayed").is_empty());
+            }
+            409 => assert_eq!(answer.code(), "idempotency-in-progress"),
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(done, 1);
+}
