@@ -14,6 +14,7 @@ use crate::feed::{Hub, jittered};
 use crate::list::ListId;
 use crate::store::{Clock, PublishedList};
 
+use super::admin::Jobs;
 use super::metrics::HttpMetrics;
 use super::once::InProgress;
 use super::problem::Problem;
@@ -112,6 +113,7 @@ pub(super) struct Inner {
     pub(super) app: App,
     pub(super) metrics: HttpMetrics,
     pub(super) in_progress: InProgress,
+    pub(super) jobs: Jobs,
 }
 
 impl std::ops::Deref for Shared {
@@ -149,7 +151,7 @@ impl Inner {
 /// The routes of `app`, with everything around them but the connection.
 pub fn router(app: App) -> Router {
     let metrics = HttpMetrics::new(&app);
-    let shared = Shared(Arc::new(Inner { app, metrics, in_progress: InProgress::default() }));
+    let shared = Shared(Arc::new(Inner { app, metrics, in_progress: InProgress::default(), jobs: Jobs::default() }));
     table::build(&shared)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

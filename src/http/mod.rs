@@ -29,7 +29,7 @@ mod token;
 mod who;
 
 pub use accept::{Coding, negotiate};
-pub use admin::{Admin, AuditPage};
+pub use admin::{Admin, AuditPage, JobView};
 pub use app::{App, MoreMetrics, Readiness, RouteOptions, router};
 pub use range::{Part, none_match, part};
 pub use server::{HttpOptions, Remote, serve};

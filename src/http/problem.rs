@@ -47,6 +47,7 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ("too-many-subscribers", "no place for another event stream"),
     ("unauthorized", "no valid token was sent"),
     ("unknown-bucket", "there is no such bucket"),
+    ("unknown-job", "the caller has no such job"),
     ("unknown-keyset", "there is no such key set"),
     ("unknown-list", "no such list is published"),
     ("unknown-parameter", "the query has a parameter that this call does not know"),
@@ -106,6 +107,11 @@ impl Problem {
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// What it was and what to do.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// The body.

@@ -18,7 +18,7 @@ use super::lines::{Lines, NoLines, Outcome, Over, stage};
 use super::publish::LISTED;
 use super::reading::{Lot, read_lots};
 use super::state::{Slot, State};
-use super::{ImportMode, ImportReport, PublishError, Publisher, Refusal, StagedView};
+use super::{ImportMode, ImportProgress, ImportReport, PublishError, Publisher, Refusal, StagedView};
 
 /// How to import.
 #[derive(Clone, Debug)]
@@ -97,6 +97,21 @@ impl Publisher {
         options: &ImportOptions,
         by: impl Into<By>,
     ) -> Result<ImportReport, PublishError> {
+        self.import_watched(id, input, options, by, &ImportProgress::default())
+    }
+
+    /// [`Publisher::import`], for those who watch how far it has come.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn import_watched(
+        &self,
+        id: &ListId,
+        input: &mut dyn BufRead,
+        options: &ImportOptions,
+        by: impl Into<By>,
+        progress: &ImportProgress,
+    ) -> Result<ImportReport, PublishError> {
         let by = &by.into();
         let slot = self.slot(id)?;
         let (fresh, meta) = {
@@ -106,10 +121,10 @@ impl Publisher {
         };
         // Reading takes long; others may look at the list and change it meanwhile.
         if fresh && !options.strict && !options.dry_run {
-            let intake = self.read_ahead(&meta, input, &options.read)?;
+            let intake = self.read_ahead(&meta, input, &options.read, progress)?;
             return self.import_ahead(&slot, &meta, intake, options, by);
         }
-        let (summary, sorter) = self.read_sorted(input, &options.read)?;
+        let (summary, sorter) = self.read_sorted(input, &options.read, progress)?;
         let mut sorted = sorter.finish()?;
         let mut state = slot.lock();
         state.in_service()?;
@@ -185,7 +200,13 @@ impl Publisher {
 
     /// Reads for a list that holds nothing: lines are staged as they come, beside the reading, as long as they are in
     /// order, which published lists mostly are ([`Ahead`]). From the first one that is not, the rest is sorted.
-    fn read_ahead(&self, meta: &ListMeta, input: &mut dyn BufRead, options: &ReadOptions) -> Result<Intake, PublishError> {
+    fn read_ahead(
+        &self,
+        meta: &ListMeta,
+        input: &mut dyn BufRead,
+        options: &ReadOptions,
+        progress: &ImportProgress,
+    ) -> Result<Intake, PublishError> {
         let artefacts = self.store.artefacts();
         let (mut sender, [receiver]) = fan_out();
         thread::scope(|scope| {
@@ -193,7 +214,7 @@ impl Publisher {
             let mut ahead = Ahead::new(Screen::new(meta, &self.options));
             let mut rest: Option<Sorter> = None;
             let screen = || Some(Screen::new(meta, &self.options));
-            let summary = read_lots(input, options, screen, |lot| {
+            let summary = read_lots(input, options, progress, screen, |lot| {
                 let lot = if rest.is_none() { ahead.takes_lot(lot, &mut sender)? } else { Some(lot) };
                 for (sign, line) in lot.iter().flat_map(Lot::lines) {
                     if rest.is_some() || sign != b'+' || !ahead.takes(line, &mut sender)? {
@@ -211,9 +232,15 @@ impl Publisher {
     }
 
     /// Reads for any list: lines into the sorter.
-    fn read_sorted(&self, input: &mut dyn BufRead, options: &ReadOptions) -> Result<(Summary, Sorter), PublishError> {
+    fn read_sorted(
+        &self,
+        input: &mut dyn BufRead,
+        options: &ReadOptions,
+        progress: &ImportProgress,
+    ) -> Result<(Summary, Sorter), PublishError> {
         let mut sorter = Sorter::new(&self.store.artefacts().temporary_dir(), self.options.sort_memory);
-        let summary = read_lots(input, options, || None, |lot| Ok(lot.lines().try_for_each(|(sign, line)| sorter.push(sign, line))?))?;
+        let summary =
+            read_lots(input, options, progress, || None, |lot| Ok(lot.lines().try_for_each(|(sign, line)| sorter.push(sign, line))?))?;
         Ok((summary, sorter))
     }
 

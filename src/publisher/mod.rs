@@ -22,6 +22,7 @@ mod maintain;
 mod metrics;
 mod options;
 mod pack;
+mod progress;
 mod protect;
 mod publish;
 mod reading;
@@ -47,6 +48,7 @@ pub use import::ImportOptions;
 pub use maintain::Maintenance;
 pub use metrics::{PublisherMetrics, Signed};
 pub use options::PublisherOptions;
+pub use progress::ImportProgress;
 pub use protect::{Protected, ProtectedError};
 
 use state::{Slot, State};

@@ -11,8 +11,8 @@ use std::thread;
 use crate::formats::{self, Item, Opened, PIECE, Piece, ReadOptions, Summary};
 use crate::list::rule_of;
 
-use super::PublishError;
 use super::guards::Screen;
+use super::{ImportProgress, PublishError};
 
 /// Threads that read, at most.
 const READERS: usize = 4;
@@ -98,25 +98,33 @@ impl Lot {
 pub(super) fn read_lots<'a>(
     input: &mut dyn BufRead,
     options: &ReadOptions,
+    progress: &ImportProgress,
     screen: impl Fn() -> Option<Screen<'a>> + Sync,
     each: impl FnMut(Lot) -> Result<(), PublishError>,
 ) -> Result<Summary, PublishError> {
-    match formats::open(input, options)? {
-        Opened::Whole(file) => read_whole(file, options, screen(), each),
-        Opened::Pieces(pieces) => read_pieces(pieces, options, screen, each),
-    }
+    let summary = match formats::open(input, options)? {
+        Opened::Whole(file) => read_whole(file, options, progress, screen(), each),
+        Opened::Pieces(pieces) => read_pieces(pieces, options, progress, screen, each),
+    }?;
+    progress.reached(&summary);
+    Ok(summary)
 }
 
 fn read_whole<R: BufRead>(
     file: formats::Whole<R>,
     options: &ReadOptions,
+    progress: &ImportProgress,
     mut screen: Option<Screen<'_>>,
     mut each: impl FnMut(Lot) -> Result<(), PublishError>,
 ) -> Result<Summary, PublishError> {
     let mut lot = Lot::new();
     let summary = file.read::<PublishError>(options, |item| {
         lot.push(item, &mut screen);
-        if lot.text.len() < LOT { Ok(()) } else { each(std::mem::replace(&mut lot, Lot::new())) }
+        if lot.text.len() < LOT {
+            return Ok(());
+        }
+        progress.more_entries(lot.count);
+        each(std::mem::replace(&mut lot, Lot::new()))
     })?;
     if lot.count > 0 {
         each(lot)?;
@@ -130,6 +138,7 @@ type Reading = Result<(Lot, Summary), PublishError>;
 fn read_pieces<'a, R: BufRead>(
     mut pieces: formats::Pieces<R>,
     options: &ReadOptions,
+    progress: &ImportProgress,
     screen: impl Fn() -> Option<Screen<'a>> + Sync,
     mut each: impl FnMut(Lot) -> Result<(), PublishError>,
 ) -> Result<Summary, PublishError> {
@@ -170,6 +179,7 @@ fn read_pieces<'a, R: BufRead>(
                 let (lot, read) = threads[taken % readers].1.recv().map_err(|_| gone())??;
                 taken += 1;
                 summary.append(read);
+                progress.reached(&summary);
                 if lot.count > 0 {
                     each(lot)?;
                 }
@@ -257,7 +267,7 @@ mod tests {
             publisher.protected = Protected::parse("bank.example").unwrap();
             let meta = meta();
             let (mut lines, mut plain_lots) = (Vec::new(), 0);
-            let summary = read_lots(&mut text.as_bytes(), &options, || Some(Screen::new(&meta, &publisher)), |mut lot| {
+            let summary = read_lots(&mut text.as_bytes(), &options, &ImportProgress::default(), || Some(Screen::new(&meta, &publisher)), |mut lot| {
                 let these: Vec<String> = lot.lines().map(|(sign, body)| format!("{}{body}", char::from(sign))).collect();
                 assert_eq!(lot.count(), these.len() as u64);
                 let mut screen = Screen::new(&meta, &publisher);
@@ -284,6 +294,7 @@ mod tests {
         let result = read_lots(
             &mut text.as_bytes(),
             &ReadOptions::default(),
+            &ImportProgress::default(),
             || None,
             |_| {
                 seen += 1;

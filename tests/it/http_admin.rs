@@ -74,7 +74,7 @@ impl Desk {
         self.ask(method, path, body.to_string().as_bytes()).await
     }
 
-    async fn import(&self, query: &str, encoding: &str, body: &[u8]) -> Answer {
+    pub async fn import(&self, query: &str, encoding: &str, body: &[u8]) -> Answer {
         let path = format!("/v1/admin/lists/test/import{query}");
         self.server.raw().await.request("POST", &path, &[BEARER, ("content-encoding", encoding)], body).await
     }

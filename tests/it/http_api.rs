@@ -71,3 +71,59 @@ async fn of_many_at_once_under_one_key_one_is_done() {
     }
     assert_eq!(done, 1);
 }
+
+#[tokio::test]
+async fn an_import_is_watched_while_it_runs() {
+    let desk = Desk::with_list().await;
+    let half: String = (0..200_000).map(|i| format!("name-{i}.example\n")).collect();
+    let length = 2 * half.len() + "not a name\n".len();
+    let mut import = desk.server.raw().await;
+    let path = "/v1/admin/lists/test/import?format=domains&job=big";
+    let header = format!("POST {path} HTTP/1.1\r\nhost: x\r\n{}: {}\r\ncontent-length: {length}\r\n\r\n{half}", BEARER.0, BEARER.1);
+    import.send(header.as_bytes()).await;
+
+    let mut watching = desk.server.raw().await;
+    watching.begin("GET", "/v1/admin/jobs/big/events", &[BEARER], b"").await;
+    let head = watching.head().await;
+    assert_eq!((head.status, head.header("content-type")), (200, "text/event-stream"));
+    // The second half is not sent before the first has been seen, so that events come while it runs.
+    let mut seen = json!(null);
+    while seen["lines"].as_u64().unwrap_or(0) == 0 {
+        let event = String::from_utf8(watching.chunk().await.expect("an event")).expect("text");
+        let told = event.strip_prefix("event: progress\ndata: ").unwrap_or_else(|| panic!("{event}"));
+        seen = serde_json::from_str(told).expect("JSON");
+    }
+    assert!(seen["octets"].as_u64() > Some(0) && seen["ended"] == false, "{seen}");
+    let twice = desk.import("?job=big", "", b"x.example\n").await;
+    assert_eq!((twice.status, twice.code().as_str()), (409, "conflict"));
+    import.send(half.replace("name", "next").as_bytes()).await;
+    import.send(b"not a name\n").await;
+    let report = import.answer(false).await;
+    assert_eq!(report.status, 200, "{report:?}");
+    let mut last = String::new();
+    while let Some(event) = watching.chunk().await {
+        last = String::from_utf8(event).expect("text");
+    }
+    let told: Value = serde_json::from_str(last.strip_prefix("event: done\ndata: ").expect("the last event")).expect("JSON");
+    assert_eq!(told, report.json());
+    let view = desk.ask("GET", "/jobs/big", b"").await.json();
+    assert_eq!((view["ended"].as_bool(), view["lines"].as_u64(), view["issues"].as_u64()), (Some(true), Some(400_001), Some(1)), "{view}");
+
+    // One that breaks off says so, and has staged nothing.
+    let staged = desk.ask("GET", "/lists/test/staged", b"").await.json();
+    let mut broken = desk.server.raw().await;
+    let header = format!("POST {} HTTP/1.1\r\nhost: x\r\n{}: {}\r\n", path.replace("big", "cut"), BEARER.0, BEARER.1);
+    broken.send(format!("{header}content-length: 5000\r\n\r\nnew.example\n").as_bytes()).await;
+    let mut watching = desk.server.raw().await;
+    watching.begin("GET", "/v1/admin/jobs/cut/events", &[BEARER], b"").await;
+    watching.head().await;
+    drop(broken);
+    let mut last = String::new();
+    while let Some(event) = watching.chunk().await {
+        last = String::from_utf8(event).expect("text");
+    }
+    assert!(last.starts_with("event: failed\n") && last.contains("nothing was staged"), "{last}");
+    assert_eq!(desk.ask("GET", "/lists/test/staged", b"").await.json(), staged);
+    assert_eq!(desk.ask("GET", "/jobs/none", b"").await.code(), "unknown-job");
+    assert_eq!(desk.import("?job=no/name", "", b"x.example\n").await.code(), "bad-parameter");
+}

@@ -4,6 +4,7 @@
 
 mod audit;
 mod bodies;
+mod jobs;
 mod lists;
 mod outlet;
 mod store;
@@ -24,6 +25,8 @@ use super::token::OperatorToken;
 
 pub use audit::AuditPage;
 pub(super) use bodies::{MAX_JSON, whole};
+pub use jobs::JobView;
+pub(super) use jobs::Jobs;
 
 /// What the operator's routes work on.
 #[derive(Clone, Debug)]
@@ -45,7 +48,7 @@ impl Admin {
 
 /// The lines of the table below `/v1/admin`.
 pub(super) fn routes() -> Vec<Route> {
-    [lists::routes(), transfer::routes(), audit::routes(), store::routes()].concat()
+    [lists::routes(), transfer::routes(), jobs::routes(), audit::routes(), store::routes()].concat()
 }
 
 /// The admin part of the application; only its own routes ask.

@@ -1,5 +1,9 @@
 //! Lists in bulk: import in, export out, both as streams between a socket and a blocking thread.
 
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
@@ -38,6 +42,8 @@ pub(super) fn routes() -> Vec<Route> {
                 parameter("wildcards", "what *.name and .name mean", words(&["refuse", "subtree"])),
                 parameter("exceptions", "what becomes of rules that allow", words(&["leave-out", "only"])),
                 text("only", "of a tree of categories only these, separated by commas"),
+                text("xml", "where a register in XML keeps what is listed; see `bwld import --help`"),
+                text("job", "a name of your own under which its progress can be watched"),
             ])
             .raw_body("text/plain")
             .streamed()
@@ -56,7 +62,7 @@ fn word<T: DeserializeOwned>(query: &Query<'_>, name: &str, words: &str) -> Resu
 }
 
 fn options(query: &Query<'_>) -> Result<ImportOptions, Problem> {
-    query.only(&["format", "scope", "mode", "strict", "dry_run", "cat", "rsn", "wildcards", "exceptions", "only", "xml"])?;
+    query.only(&["format", "scope", "mode", "strict", "dry_run", "cat", "rsn", "wildcards", "exceptions", "only", "xml", "job"])?;
     let bad = |name: &str, e: &dyn std::fmt::Display| Problem::bad_request("bad-parameter", format!("{name}: {e}"));
     let subtree = match query.get("scope")? {
         None | Some("exact") => false,
@@ -96,23 +102,55 @@ pub(super) async fn import(
     body: Body,
 ) -> Result<Json<ImportReport>, Problem> {
     let id = list_id(&id)?;
-    let options = options(&Query::read(query.as_deref()))?;
+    let query = Query::read(query.as_deref());
+    let options = options(&query)?;
     let packed = Packed::of(&headers)?;
-    let admin = admin(&shared)?;
+    let running = query.get("job")?.map(|name| shared.jobs.begin(&caller.who.account, name)).transpose()?;
+    let job = running.as_ref().map_or_else(Arc::default, |running| running.0.clone());
+    let (admin, by) = (admin(&shared)?, caller.by());
     let limit = admin.max_import;
     let (pump, pieces) = bodies::import(limit, shared.app.options.body_stall);
-    let by = caller.by();
+    let watched = job.clone();
     let work = blocking(move || {
-        let mut reader = pieces.unpacked(packed, limit)?;
-        admin.publisher.import(&id, &mut *reader, &options, by)
+        let mut reader = Counted { inner: pieces.unpacked(packed, limit)?, octets: &watched.octets };
+        admin.publisher.import_watched(&id, &mut reader, &options, by, &watched.progress)
     });
     let (sent, done) = tokio::join!(pump.run(body), work);
     // What was wrong with the body explains what the reader met.
-    sent.map_err(|e| bodies::cut(e, limit))?;
-    done?.map(Json).map_err(|e| match met_in_body(&e) {
-        Some(cut) => bodies::cut(cut, limit),
-        None => refused(&shared, &e),
-    })
+    let sent = sent.map_err(|e| bodies::cut(e, limit));
+    let result = sent.and(done).and_then(|done| {
+        done.map(Json).map_err(|e| match met_in_body(&e) {
+            Some(cut) => bodies::cut(cut, limit),
+            None => refused(&shared, &e),
+        })
+    });
+    job.ended(&result);
+    result
+}
+
+/// Counts what is read.
+struct Counted<'a> {
+    inner: Box<dyn BufRead + Send>,
+    octets: &'a AtomicU64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.octets.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl BufRead for Counted<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.octets.fetch_add(count as u64, Ordering::Relaxed);
+        self.inner.consume(count);
+    }
 }
 
 /// What the reader met in the body, if that is what went wrong.
