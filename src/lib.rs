@@ -44,6 +44,8 @@ pub mod follower;
 #[cfg(feature = "daemon")]
 pub mod http;
 #[cfg(feature = "daemon")]
+pub mod people;
+#[cfg(feature = "daemon")]
 pub mod publisher;
 #[cfg(feature = "daemon")]
 pub mod store;

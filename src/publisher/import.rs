@@ -6,11 +6,10 @@ use std::thread;
 
 use crate::formats::{ReadError, ReadOptions, Summary};
 use crate::list::ListId;
-use crate::store::{ArtefactKind, Content, ListMeta, Sorter};
+use crate::store::{ArtefactKind, By, Content, ListMeta, Sorter};
 
 use super::ahead::Ahead;
 use super::base::list_lines;
-use super::by::By;
 use super::changes::{Staged, write};
 use super::chunks::{LineSender, fan_out, first_cause, join};
 use super::guards::{Screen, Tally};

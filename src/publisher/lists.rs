@@ -4,11 +4,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use crate::list::{Code, ListId, Serial};
-use crate::store::{Content, ListMeta, PublishedList, Record};
+use crate::store::{By, Content, ListMeta, PublishedList, Record, digest_of};
 use crate::wire::Act;
 
 use super::base::list_lines;
-use super::by::{By, digest_of};
 use super::error::cut;
 use super::lines::Lines;
 use super::state::{Slot, State};

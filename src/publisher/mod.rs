@@ -9,7 +9,6 @@
 mod ahead;
 mod api;
 mod base;
-mod by;
 mod changes;
 mod check;
 mod chunks;
@@ -38,11 +37,11 @@ use crate::store::{Catalog, Clock, Store};
 use crate::trust::{SecretKey, Trusted};
 use crate::wire::{MAX_KEYSET, Note};
 
+pub use crate::store::By;
 pub use api::{
     ChangeRequest, CheckReport, ImportMode, ImportReport, ListPatch, ListView, LogPage, NewList, PublishReport, PublishRequest, PutEntry,
     Refusal, StagedView,
 };
-pub use by::By;
 pub use error::{Class, PublishError};
 pub use import::ImportOptions;
 pub use maintain::Maintenance;

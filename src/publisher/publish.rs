@@ -6,11 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::list::{Change, ChangeSet, Digest, Entry, ListId, Rule, Serial};
-use crate::store::{ArtefactKind, BaseRef, Content, DeltaRecord, DeltaRef, PublishedList, Record, VersionRecord};
+use crate::store::{ArtefactKind, BaseRef, By, Content, DeltaRecord, DeltaRef, PublishedList, Record, VersionRecord};
 use crate::wire::{Act, Delta, DeltaHeader, Head, SnapshotHeader, bits_for, compress, keep_bits};
 
 use super::base::{Haste, list_lines, write_base};
-use super::by::By;
 use super::changes::Staged;
 use super::error::cut;
 use super::guards::{FORCEABLE, Screen, Tally, too_much};

@@ -3,11 +3,10 @@
 use std::sync::{Arc, PoisonError};
 
 use crate::list::{Digest, ListId, Timestamp};
-use crate::store::{BaseRef, PublishedList, Record};
+use crate::store::{BaseRef, By, PublishedList, Record};
 use crate::trust::{CLOCK_SKEW, Trusted};
 use crate::wire::{Act, Head, MAX_KEYSET, Note, SnapshotRef};
 
-use super::by::By;
 use super::state::State;
 use super::{PublishError, Publisher, Signed};
 

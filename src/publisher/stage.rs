@@ -7,10 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::list::{Attributes, Entry, ListId, Rule, rule_of};
-use crate::store::Record;
+use crate::store::{By, Record};
 use crate::wire::Act;
 
-use super::by::By;
 use super::changes::{Staged, write};
 use super::chunks::{fan_out, first_cause, join};
 use super::error::cut;

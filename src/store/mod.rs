@@ -7,6 +7,7 @@
 mod acts;
 mod artefacts;
 mod backup;
+mod by;
 mod catalog;
 mod check;
 mod clock;
@@ -32,6 +33,7 @@ mod state;
 pub use acts::ACTS_PER_SEAL;
 pub use artefacts::{ArtefactKind, ArtefactName, ArtefactWriter, Artefacts, SweepReport};
 pub use backup::{BackupReport, RestoreOptions, RestoreReport, restore};
+pub use by::{By, digest_of};
 pub use catalog::{Catalog, DeltaRef, PublishedList};
 pub use check::{Checked, counted};
 pub use clock::{Clock, FakeClock, SystemClock};

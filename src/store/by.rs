@@ -1,8 +1,9 @@
 //! On whose behalf something is done, and how it comes into the audit chain: in the same frame as what was done.
 
 use crate::list::{Digest, Timestamp};
-use crate::store::{Record, Store, StoreError};
 use crate::wire::Act;
+
+use super::{Record, Store, StoreError};
 
 /// On whose behalf something is done.
 #[derive(Clone, Debug)]
@@ -52,7 +53,10 @@ impl By {
     }
 
     /// Commits `record`, what belongs to it and the act, as one frame.
-    pub(super) fn commit(&self, store: &Store, record: Record, act: Act) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// Those of [`Store::commit`].
+    pub fn commit(&self, store: &Store, record: Record, act: Act) -> Result<(), StoreError> {
         let mut records = vec![record];
         records.extend(self.with.iter().cloned());
         records.push(Record::Act { act });
@@ -73,6 +77,6 @@ impl From<&By> for By {
 }
 
 /// Digest of a description, for the audit chain.
-pub(super) fn digest_of(value: &impl serde::Serialize) -> Digest {
+pub fn digest_of(value: &impl serde::Serialize) -> Digest {
     Digest::of(serde_json::to_vec(value).expect("a description has only text keys and values that JSON can hold"))
 }
