@@ -213,8 +213,8 @@ impl Api {
 
     async fn refused(&self, response: Response) -> anyhow::Error {
         let status = response.status();
-        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-            let message = format!("{} does not accept this operator's token; name the right file with --token-file", self.base);
+        if status == StatusCode::UNAUTHORIZED {
+            let message = format!("{} does not accept this token; name the right file with --token-file", self.base);
             return Refused { status: status.as_u16(), code: "unauthorized".into(), message }.into();
         }
         let problem: Problem = match bounded(response).await {

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::list::ListId;
+use crate::people::{Refused, Role, Who};
 use crate::publisher::By;
 use crate::store::Record;
 
@@ -17,7 +18,7 @@ use super::app::Shared;
 use super::problem::Problem;
 use super::server::Remote;
 use super::table::Need;
-use super::who::{Role, Who};
+use super::token::bearer;
 
 /// Who calls, and from where.
 #[derive(Clone, Debug)]
@@ -71,14 +72,37 @@ pub(super) async fn admit(State((shared, need)): State<(Shared, Need)>, path: Ra
 
 /// Who carries the token of a request.
 pub(super) fn caller(shared: &Shared, headers: &HeaderMap, peer: Option<Remote>) -> Result<Caller, Problem> {
-    let admin = shared.app.admin.as_ref();
-    if admin.is_some_and(|admin| admin.operator.is_in(headers)) {
-        let from = peer.map_or_else(String::new, |remote| remote.address.to_string());
-        return Ok(Caller { who: Who::owner("operator"), from, once: None });
+    let Some(admin) = shared.app.admin.as_ref() else { return Err(unauthorized()) };
+    let address = peer.map(|remote| remote.address);
+    let from = address.map_or_else(String::new, |address| address.to_string());
+    if admin.operator.is_in(headers) {
+        return Ok(Caller { who: Who::owner(Who::OPERATOR), from, once: None });
     }
-    let detail = "send the operator's token as Authorization: Bearer TOKEN; it lies in operator.token in the data folder";
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Only for the operator", detail)
-        .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"bwld operator\"")))
+    let Some(token) = bearer(headers) else { return Err(unauthorized()) };
+    let who = admin.people.who_by_token(token, address).map_err(|refused| problem(&refused))?;
+    Ok(Caller { who, from, once: None })
+}
+
+fn unauthorized() -> Problem {
+    let detail = "send a token as Authorization: Bearer TOKEN; the first one lies in operator.token in the data folder";
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Only for those who have an account", detail)
+        .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"bwld\""))
+}
+
+/// Why somebody was not let in, as an answer.
+pub(super) fn problem(refused: &Refused) -> Problem {
+    match refused {
+        Refused::NotAccepted => unauthorized(),
+        Refused::CodeNeeded => Problem::new(StatusCode::UNAUTHORIZED, "code-needed", "A second factor is needed", refused.to_string()),
+        Refused::TooMany { seconds } => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-tries", "Too many tries", refused.to_string())
+                .with(header::RETRY_AFTER, HeaderValue::from(*seconds))
+        }
+        Refused::Failed(error) => {
+            tracing::error!(%error, "it could not be found out who calls");
+            Problem::internal("it could not be found out who calls; the log says why")
+        }
+    }
 }
 
 /// Whether `who` fulfils `need`; `list` is the one the path names.

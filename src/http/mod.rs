@@ -26,7 +26,6 @@ mod streams;
 mod table;
 mod tls;
 mod token;
-mod who;
 
 pub use accept::{Coding, negotiate};
 pub use admin::{Admin, AuditPage, JobView};

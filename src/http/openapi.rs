@@ -143,7 +143,7 @@ fn problems(route: &Route) -> BTreeSet<u16> {
 
 /// Who may call, for people and programs.
 fn need(need: Need) -> Value {
-    let words = |roles: &[super::who::Role]| roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect::<Vec<_>>();
+    let words = |roles: &[crate::people::Role]| roles.iter().map(|role| role.word()).collect::<Vec<_>>();
     match need {
         Need::Nobody => json!({"who": "anybody"}),
         Need::Account => json!({"who": "any account"}),

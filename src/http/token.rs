@@ -1,8 +1,7 @@
 //! The operator's token. Only its digest is kept, so that neither memory dumps nor a careless `{:?}` show it.
 
-use std::hint::black_box;
-
 use axum::http::{HeaderMap, header};
+use subtle::ConstantTimeEq as _;
 
 use crate::list::Digest;
 
@@ -25,13 +24,16 @@ impl OperatorToken {
     /// Whether a request carries it, as `Authorization: Bearer TOKEN`, once. How long the answer takes does not depend on
     /// how much of a wrong token is right: digests are compared, and to the end.
     pub fn is_in(&self, headers: &HeaderMap) -> bool {
-        let mut fields = headers.get_all(header::AUTHORIZATION).iter();
-        let (Some(field), None) = (fields.next(), fields.next()) else { return false };
-        let Some((scheme, token)) = field.to_str().ok().and_then(|field| field.split_once(' ')) else { return false };
-        let offered = Digest::of(token.trim());
-        let differing = self.0.0.iter().zip(offered.0).fold(0u8, |all, (a, b)| black_box(all | (a ^ b)));
-        scheme.eq_ignore_ascii_case("bearer") && differing == 0
+        bearer(headers).is_some_and(|token| Digest::of(token).0.ct_eq(&self.0.0).into())
     }
+}
+
+/// The token of a request, as `Authorization: Bearer TOKEN`, once.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(field), None) = (fields.next(), fields.next()) else { return None };
+    let (scheme, token) = field.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 #[cfg(test)]

@@ -185,7 +185,9 @@ fn no_secret_is_in_the_store_or_the_audit_chain() {
     assert!(!format!("{people:?}").contains("anna"));
     place.store.checkpoint().expect("written");
     let secret = &made.secret.as_bytes()[14..];
-    for entry in std::fs::read_dir(place.dir.path().join("store/journal")).expect("a folder").flatten().filter(|entry| entry.path().is_file()) {
+    for entry in
+        std::fs::read_dir(place.dir.path().join("store/journal")).expect("a folder").flatten().filter(|entry| entry.path().is_file())
+    {
         let octets = std::fs::read(entry.path()).expect("readable");
         assert!(!octets.windows(secret.len()).any(|window| window == secret), "{}", entry.path().display());
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bwld::feed::{Hub, HubOptions};
 use bwld::http::{Admin, App, HttpOptions, OperatorToken, Readiness, RouteOptions};
 use bwld::list::ListId;
+use bwld::people::{People, PeopleOptions};
 use bwld::publisher::{Publisher, PublisherOptions};
 use bwld::store::{Catalog, Disk, FakeClock, IndexKind, RealDisk, Store, StoreOptions};
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ const STORE: StoreOptions = StoreOptions { index: IndexKind::Memory, segment_siz
 pub struct Desk {
     pub server: Server,
     hub: Arc<Hub>,
+    pub people: Arc<People>,
     dir: tempfile::TempDir,
 }
 
@@ -44,9 +46,11 @@ impl Desk {
             clock.clone(),
             Box::new(move |id: &ListId| told.announce(id)),
         );
-        let admin = Admin { publisher: Arc::new(publisher.expect("a publisher")), store, operator: OperatorToken::new(TOKEN), max_import };
+        let people = Arc::new(People::open(store.clone(), clock.clone(), PeopleOptions::default()).expect("people"));
+        let publisher = Arc::new(publisher.expect("a publisher"));
+        let admin = Admin { publisher, store, people: people.clone(), operator: OperatorToken::new(TOKEN), max_import };
         let app = App { hub: hub.clone(), readiness: Readiness::default(), clock, admin: Some(admin), options };
-        let desk = Desk { server: Server::of(app, HttpOptions::default()).await, hub, dir };
+        let desk = Desk { server: Server::of(app, HttpOptions::default()).await, hub, people, dir };
         let note = signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]);
         let activated = desk.ask("POST", "/keyset", note.as_bytes()).await;
         assert_eq!((activated.status, activated.json()["keyset"].as_u64()), (200, Some(1)), "{activated:?}");

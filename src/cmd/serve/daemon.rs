@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::feed::Hub;
 use crate::http::{self, Admin, App, HttpOptions, MoreMetrics, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
+use crate::people::People;
 use crate::publisher::Publisher;
 use crate::store::{Clock, RealDisk, Store, write_file_atomic};
 
@@ -28,6 +29,7 @@ use super::tasks::{self, Stop, Why};
 pub(super) struct Parts {
     pub(super) publisher: Arc<Publisher>,
     pub(super) store: Arc<Store>,
+    pub(super) people: Arc<People>,
     pub(super) hub: Arc<Hub>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) token: Zeroizing<String>,
@@ -76,6 +78,7 @@ fn begin(
     let admin = Admin {
         publisher: parts.publisher.clone(),
         store: parts.store.clone(),
+        people: parts.people.clone(),
         operator: OperatorToken::new(&parts.token),
         max_import: Admin::DEFAULT_MAX_IMPORT,
     };
@@ -98,7 +101,7 @@ fn begin(
     };
     tokio::spawn(tasks::store(parts.store.failure(), stop.clone()));
     tokio::spawn(tasks::heartbeat(parts.publisher.clone(), parts.clock.clone(), readiness, stop.clone()));
-    tokio::spawn(tasks::upkeep(parts.publisher.clone(), stop.clone()));
+    tokio::spawn(tasks::upkeep(parts.publisher.clone(), parts.people.clone(), stop.clone()));
     tokio::spawn(http::serve(listener, app, HttpOptions { tls, ..http_options(settings) }, asked))
 }
 

@@ -20,6 +20,7 @@ use anyhow::Context as _;
 
 use crate::feed::{Hub, HubOptions};
 use crate::list::Origin;
+use crate::people::{People, PeopleOptions};
 use crate::publisher::{CheckReport, Protected, Publisher, PublisherOptions};
 use crate::store::{Catalog, Clock, Disk, IndexRecovery, Progress, RealDisk, Recovery, Store, StoreOptions, SystemClock};
 use crate::trust::SecretKey;
@@ -138,10 +139,11 @@ fn open(loaded: &Loaded, settings: &Config, disk: Arc<dyn Disk>) -> anyhow::Resu
         // Crash before: the next start finds the same note and puts it in force.
         publisher.activate_keyset(&note, "bwld").context("putting the first key set in force")?;
     }
+    let people = People::open(store.clone(), clock.clone(), PeopleOptions::default()).context("opening the accounts")?;
     if settings.serve.shipped_lists {
         shipped::take_in(&publisher, |id| matches!(store.list(id), Ok(Some(_))))?;
     }
-    Ok(Parts { publisher: Arc::new(publisher), store, hub, clock, token })
+    Ok(Parts { publisher: Arc::new(publisher), people: Arc::new(people), store, hub, clock, token })
 }
 
 fn publisher(

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::http::{Readiness, Tls};
 use crate::list::Timestamp;
+use crate::people::People;
 use crate::publisher::{Class, Maintenance, PublishError, Publisher};
 use crate::store::Clock;
 
@@ -77,7 +78,7 @@ async fn beat(publisher: &Arc<Publisher>, clock: &dyn Clock, readiness: &Readine
 }
 
 /// Does the publisher's upkeep every minute, until the daemon stops.
-pub async fn upkeep(publisher: Arc<Publisher>, stop: Arc<Stop>) {
+pub async fn upkeep(publisher: Arc<Publisher>, people: Arc<People>, stop: Arc<Stop>) {
     let mut stopping = stop.subscribe();
     loop {
         tokio::select! {
@@ -89,6 +90,10 @@ pub async fn upkeep(publisher: Arc<Publisher>, stop: Arc<Stop>) {
             Ok(Ok(report)) => said(&report),
             Ok(Err(error)) => drop(failed("upkeep failed", &error, &stop)),
             Err(_) => tracing::error!("upkeep broke off"),
+        }
+        let working = people.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || working.upkeep()).await {
+            tracing::warn!(%error, "it could not be written down when tokens were last used");
         }
     }
 }

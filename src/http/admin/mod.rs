@@ -15,6 +15,7 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, StatusCode, header};
 
 use crate::list::ListId;
+use crate::people::People;
 use crate::publisher::{Class, PublishError, Publisher};
 use crate::store::Store;
 
@@ -36,6 +37,8 @@ pub struct Admin {
     /// For backups, and to tell that it can no longer write.
     pub store: Arc<Store>,
     /// Who may.
+    pub people: Arc<People>,
+    /// The token of the data folder's own account.
     pub operator: OperatorToken,
     /// Largest body of an import in octets, as sent and again as decompressed.
     pub max_import: u64,

@@ -1,6 +1,6 @@
 //! What a caller must be to make a call.
 
-use crate::http::who::Role;
+use crate::people::Role;
 
 /// What a caller must be to make a call. An owner of the list, or of all lists, is everything else as well.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
