@@ -33,7 +33,7 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     let settings = args.choice.load(config)?;
-    let mut options = following::options(&settings.follow)?;
+    let mut options = following::options(&settings)?;
     options.push &= !args.no_push;
     logging::start(&settings.log);
     super::tls();
@@ -75,6 +75,10 @@ fn greeting(dir: &Path, options: &FollowerOptions) -> String {
     for list in &options.lists {
         let output = list.output.as_ref().map_or_else(String::new, |o| o.display().to_string());
         rows.push(vec![format!("  {}", list.id), "->".into(), output]);
+    }
+    for output in &options.outputs {
+        let lists: Vec<&str> = output.lists.iter().map(crate::list::ListId::as_str).collect();
+        rows.push(vec![format!("  {} as {}", lists.join("+"), output.format), "->".into(), output.file.display().to_string()]);
     }
     text.push_str(&out::table(&rows));
     text.push_str(&format!("\nHow it stands: bwld status --dir {}\nCtrl-C stops.\n", dir.display()));

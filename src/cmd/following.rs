@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use url::Url;
 
-use crate::follower::{ClientTls, FollowError, FollowerOptions, ListChoice, Status, Trust};
-use crate::list::ListId;
+use crate::follower::{ClientTls, Deliver, FollowError, FollowerOptions, ListChoice, OutputChoice, Status, Trust};
+use crate::formats::write::{ExportFormat, ExportOptions};
+use crate::list::{Code, ListId};
 
-use super::config::{Config, Follow, Loaded, Override};
+use super::config::{Config, Follow, LIVE, Loaded, OutputSection, Override};
 use super::exit::Ended;
 
 /// Whom and what to follow. What is not given here comes from the configuration.
@@ -85,7 +86,8 @@ pub fn folder(follow: &Follow) -> PathBuf {
 ///
 /// # Errors
 /// [`Ended::Usage`] if something that has no default was not said anywhere.
-pub fn options(follow: &Follow) -> anyhow::Result<FollowerOptions> {
+pub fn options(config: &Config) -> anyhow::Result<FollowerOptions> {
+    let follow = &config.follow;
     let missing = |what: &str| anyhow::Error::from(Ended::Usage(what.to_owned()));
     if follow.urls.is_empty() {
         return Err(missing("no address: name the publisher's, `bwld follow http://HOST:PORT`, or set follow.urls"));
@@ -112,6 +114,7 @@ pub fn options(follow: &Follow) -> anyhow::Result<FollowerOptions> {
     let mut options = FollowerOptions::new(urls, trust, lists);
     options.reload = (!follow.reload.is_empty()).then(|| follow.reload.clone());
     options.tls = ClientTls::from_texts(&follow.authorities, &follow.identity);
+    options.outputs = config.outputs.iter().map(|section| output(section, &options.lists)).collect::<anyhow::Result<_>>()?;
     options.push = follow.push;
     options.index = follow.index;
     options.timings.poll = Duration::from_secs(follow.interval);
@@ -124,6 +127,44 @@ fn choice(text: &str, out: &Path) -> anyhow::Result<ListChoice> {
     let id: ListId = name.parse().context("lists were checked with the configuration")?;
     let output = file.unwrap_or_else(|| out.join(format!("{id}.txt")));
     Ok(ListChoice { id, colour: None, output: Some(output) })
+}
+
+/// A file for a filter.
+fn output(section: &OutputSection, followed: &[ListChoice]) -> anyhow::Result<OutputChoice> {
+    let checked = "outputs were checked with the configuration";
+    let usage = |text: String| anyhow::Error::from(Ended::Usage(format!("{}: {text}", section.place)));
+    let word = section.text("format");
+    let format: ExportFormat = LIVE.iter().find(|(name, _)| *name == word).map_or(word, |(_, format)| format).parse().context(checked)?;
+    let codes = |name| section.texts(name).iter().map(|code| code.parse::<Code>()).collect::<Result<Vec<_>, _>>();
+    let mut lists: Vec<ListId> = section.texts("lists").iter().map(|list| list.parse()).collect::<Result<_, _>>().context(checked)?;
+    if lists.is_empty() {
+        lists = followed.iter().map(|l| l.id.clone()).collect();
+    }
+    if let Some(other) = lists.iter().find(|id| !followed.iter().any(|l| l.id == **id)) {
+        return Err(usage(format!("output.lists: {other} is not followed; name it in follow.lists, too")));
+    }
+    let file = PathBuf::from(section.text("file"));
+    let export = ExportOptions {
+        categories: codes("categories").context(checked)?,
+        age: section.number("age").and_then(|age| u8::try_from(age).ok()),
+        limit: section.number("limit"),
+        priority: codes("priority").context(checked)?,
+        name: Some(section.text("name").to_owned()).filter(|name| !name.is_empty()),
+        ..ExportOptions::default()
+    };
+    let deliver = match (word, section.texts("reload")) {
+        ("nft", _) => Some(Deliver::Nft { file: file.clone() }),
+        ("haproxy-socket", _) => {
+            let map = Some(section.text("map")).filter(|map| !map.is_empty()).unwrap_or(section.text("file")).to_owned();
+            if map.contains(char::is_whitespace) || map.contains(';') {
+                return Err(usage("output.map: HAProxy takes no blanks and no semicolons in the name of a map".into()));
+            }
+            Some(Deliver::HaproxySocket { socket: section.text("socket").into(), map, file: file.clone() })
+        }
+        (_, []) => None,
+        (_, words) => Some(Deliver::Command(words.to_vec())),
+    };
+    Ok(OutputChoice { format, export, lists, file, deliver })
 }
 
 /// A follower's error with the exit code that it means.

@@ -33,7 +33,7 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     let settings = args.choice.load(config)?;
-    let options = following::options(&settings.follow)?;
+    let options = following::options(&settings)?;
     let mut log = settings.log;
     // The report says what there is to say; who asked for more with log.level gets it.
     if log.level == "info" {
@@ -93,5 +93,8 @@ fn verdict(report: &PullReport) -> Option<anyhow::Error> {
         return Some(Ended::Stale(format!("{lists}: stale; go on filtering, and ask the publisher why nothing newer comes")).into());
     }
     let failed = named(&|l| l.error.is_some());
+    if failed.is_empty() && !report.failures.is_empty() {
+        return Some(anyhow::anyhow!("{}", out::visible(&report.failures.join("; "))));
+    }
     (!failed.is_empty()).then(|| anyhow::anyhow!("{failed}: no update; what was there stays, try again later"))
 }

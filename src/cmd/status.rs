@@ -44,6 +44,7 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
                 text.push_str(&format!("{}: index: {}\n", list.list, out::visible(error)));
             }
         }
+        text.push_str(&outputs(&status));
         if let Some(error) = &status.reload_error {
             text.push_str(&format!("reload: {}\n", out::visible(error)));
         }
@@ -60,6 +61,38 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
         Some(lists) => Err(anyhow::anyhow!("{lists}: no content has arrived yet")),
         None => Ok(()),
     }
+}
+
+/// How the files for filters stand.
+fn outputs(status: &follower::Status) -> String {
+    let mut text = String::new();
+    if status.outputs.is_empty() {
+        return text;
+    }
+    let mut rows = vec![["FILE", "FORMAT", "HOLDS", "RULES", "LEFT OUT", "WRITTEN"].map(str::to_owned).to_vec()];
+    for output in &status.outputs {
+        let held: Vec<String> = output.versions.iter().map(|v| format!("{} {}", v.list, v.serial)).collect();
+        rows.push(vec![
+            output.file.display().to_string(),
+            output.format.clone(),
+            if held.is_empty() { "nothing yet".into() } else { held.join(", ") },
+            out::count(output.rules),
+            out::count(output.left_out),
+            output.written.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+        ]);
+    }
+    text.push('\n');
+    text.push_str(&out::table(&rows));
+    for output in &status.outputs {
+        let file = output.file.display();
+        if let Some(error) = &output.error {
+            text.push_str(&format!("{file}: not written at {}: {}\n", error.at, out::visible(&error.message)));
+        }
+        if let Some(error) = &output.reload_error {
+            text.push_str(&format!("{file}: written, but not taken in: {}\n", out::visible(error)));
+        }
+    }
+    text
 }
 
 /// Verifies a follower's folder.

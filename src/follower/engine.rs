@@ -168,21 +168,23 @@ impl Engine {
             Action::FetchSnapshot { list, mirror, to } => self.job(list, to, Job::Snapshot { mirror }),
             Action::Repair { list, mirror, to } => self.job(list, to, Job::Repair { mirror }),
             Action::Fold { list } => self.spawn(async move { Event::Folded { list, ok: jobs::fold_list(shared, list).await } }),
-            Action::WriteOutput { list } => self.spawn(async move {
+            Action::WriteOutput { output } => self.spawn(async move {
                 let written = shared.clone();
                 let work = jobs::blocking(move || {
                     let begun = Instant::now();
-                    let how = output::write_output(&shared, list);
+                    let how = output::write_output(&shared, output);
                     Ok((how, begun.elapsed()))
                 });
                 let (how, took) = work.await.unwrap_or((super::plan::Written::Failed, Duration::ZERO));
-                index::output_written(&written, list);
-                Event::Written { list, how, took }
+                if let Some(list) = written.outputs.all[output].text_of() {
+                    index::output_written(&written, list);
+                }
+                Event::Written { output, how, took }
             }),
-            Action::Reload => self.spawn(async move {
+            Action::Reload { reload } => self.spawn(async move {
                 let begun = Instant::now();
-                output::reload(shared).await;
-                Event::Reloaded { took: begun.elapsed() }
+                let again = output::reload(shared, reload).await;
+                Event::Reloaded { reload, took: begun.elapsed(), again }
             }),
             Action::SayStale { list } => {
                 let id = &shared.lists[list].choice.id;

@@ -3,7 +3,7 @@
 //! ```text
 //! plan  decides what to do next (no I/O)          client  asks addresses, everything bounded
 //! keyring  key sets and the pinned fingerprint     state   a list on disk: base + log
-//! jobs  delta, repair, snapshot                    output  text files and the reload command
+//! jobs  delta, repair, snapshot                    output  files for filters, reload commands, runtime sockets
 //! index  the compiled list for look-ups
 //! ```
 //!
@@ -32,11 +32,12 @@ mod verify;
 
 pub use error::FollowError;
 pub use events::decode_head_event;
-pub use options::{FollowerOptions, Limits, ListChoice, Trust};
+pub use options::{Deliver, FollowerOptions, Limits, ListChoice, OutputChoice, Trust};
+pub use output::HeldVersion;
 pub use plan::{Mode, Timings};
 pub use run::{Follower, PullReport, PulledList};
 pub use sse::{MAX_EVENT, SseError, SseEvent, SseFrame, SseParser};
 pub use state::{BaseMeta, Frame as LogFrame, delta_limit};
-pub use status::{Health, LastError, ListStatus, Status, status};
+pub use status::{Health, LastError, ListStatus, OutputStatus, Status, status};
 pub use tls::ClientTls;
 pub use verify::{FolderReport, VerifiedList, verify_folder};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::formats::write::{ExportFormat, ExportOptions};
 use crate::list::{Colour, Digest, ListId};
 
 use super::ClientTls;
@@ -30,6 +31,42 @@ pub struct ListChoice {
     pub output: Option<PathBuf>,
 }
 
+/// A file for a filter, in the format that it reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutputChoice {
+    /// The format.
+    pub format: ExportFormat,
+    /// What is selected, and how it is written.
+    pub export: ExportOptions,
+    /// The lists it holds: followed ones, at least one, of one colour (of both where the format says itself which rules allow).
+    pub lists: Vec<ListId>,
+    /// The file.
+    pub file: PathBuf,
+    /// How the filter takes it in; `None`: it sees by itself that the file has changed, or somebody else tells it.
+    pub deliver: Option<Deliver>,
+}
+
+/// How a filter takes in a file that was written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Deliver {
+    /// Program and arguments to run; no shell is involved.
+    Command(Vec<String>),
+    /// The content of the file becomes that of a map of a running HAProxy, in one step.
+    HaproxySocket {
+        /// Its runtime socket, of level admin.
+        socket: PathBuf,
+        /// The map as its configuration names it.
+        map: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file is a script of nftables: `nft -f FILE` runs it as one transaction.
+    Nft {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
 /// What is waited for and taken in at most. Sizes are octets as they come over the wire unless said otherwise.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -49,7 +86,7 @@ pub struct Limits {
     pub silence: Duration,
     /// How long a long poll may wait; the protocol's most is 60 s.
     pub long_poll: Duration,
-    /// The reload command is ended after this.
+    /// A reload command, or handing a change over to a running filter, is ended after this.
     pub reload: Duration,
     /// The largest snapshot that is taken at all, uncompressed, whatever a head says.
     pub snapshot_size: u64,
@@ -84,7 +121,9 @@ pub struct FollowerOptions {
     pub trust: Trust,
     /// The lists, at least one, at most 64.
     pub lists: Vec<ListChoice>,
-    /// Program and arguments to run after outputs changed; no shell is involved.
+    /// Files for filters.
+    pub outputs: Vec<OutputChoice>,
+    /// Program and arguments to run after a list's text file changed; no shell is involved.
     pub reload: Option<Vec<String>>,
     /// Whether to use the event stream; `false`: plain polling.
     pub push: bool,
@@ -105,6 +144,7 @@ impl FollowerOptions {
             urls,
             trust,
             lists,
+            outputs: Vec::new(),
             reload: None,
             push: true,
             index: true,

@@ -18,11 +18,12 @@ use super::client::Client;
 use super::engine::{Engine, round_over};
 use super::index::{self, Indexer};
 use super::keyring::KeyRing;
-use super::plan::{ListStart, Mode, Plan, PlanOptions};
-use super::shared::{FollowedList, Heads, Known, Notes, ReloadNotes, Shared, lock};
+use super::output::{DeliveryNotes, OutputNotes, Outputs};
+use super::plan::{ListStart, Mode, OutputStart, Plan, PlanOptions};
+use super::shared::{FollowedList, Heads, Known, Notes, Shared, lock};
 use super::state::ListState;
 use super::status::Health;
-use super::{FollowError, FollowerOptions, output, status};
+use super::{Deliver, FollowError, FollowerOptions, output, status};
 
 /// Lists at most (docs/PROTOCOL.md section 12).
 const MOST_LISTS: usize = 64;
@@ -32,6 +33,7 @@ const MOST_LISTS: usize = 64;
 pub struct Follower {
     shared: Arc<Shared>,
     starts: Vec<ListStart>,
+    outputs: Vec<OutputStart>,
     keys_due: Option<Duration>,
 }
 
@@ -57,6 +59,8 @@ pub struct PulledList {
 pub struct PullReport {
     /// By list, in the order of the options.
     pub lists: Vec<PulledList>,
+    /// Files for filters that could not be written, and reloads that failed: why.
+    pub failures: Vec<String>,
     /// Octets received.
     pub received: u64,
 }
@@ -69,7 +73,7 @@ impl PullReport {
 
     /// Whether all is current and fresh: exit code 0.
     pub fn good(&self) -> bool {
-        self.lists.iter().all(|l| l.error.is_none() && l.health == Health::Fresh)
+        self.failures.is_empty() && self.lists.iter().all(|l| l.error.is_none() && l.health == Health::Fresh)
     }
 
     /// Whether verification failed for a list: exit code 3.
@@ -100,7 +104,15 @@ fn check(options: &FollowerOptions) -> Result<(), FollowError> {
             return wrong(format!("{} cannot be the output of list {}; name a file of its own", path.display(), choice.id));
         }
     }
-    if options.reload.as_ref().is_some_and(Vec::is_empty) {
+    for choice in &options.outputs {
+        let path = &choice.file;
+        if path.file_name().is_none() || !outputs.insert(path) {
+            return wrong(format!("{} cannot be an output; name a file that no other output is written to", path.display()));
+        }
+    }
+    let commands = options.outputs.iter().filter_map(|o| o.deliver.as_ref());
+    let empty = commands.into_iter().any(|d| matches!(d, Deliver::Command(words) if words.is_empty()));
+    if empty || options.reload.as_ref().is_some_and(Vec::is_empty) {
         return wrong("the reload command is empty; name a program and its arguments, or leave it out".into());
     }
     Ok(())
@@ -121,6 +133,7 @@ impl Follower {
     /// As [`Follower::open`].
     pub fn open_on(dir: &Path, options: FollowerOptions, clock: Arc<dyn Clock>, disk: Arc<dyn Disk>) -> Result<Follower, FollowError> {
         check(&options)?;
+        let outputs = Outputs::of(&options)?;
         let client = Client::new(&options.urls, &options.tls, &options.limits)?;
         create_folder(&*disk, dir)?;
         let held = FolderLock::take(dir)?;
@@ -142,12 +155,10 @@ impl Follower {
                 tracing::error!(list = %choice.id, "damaged, to be repaired from the publisher: {damage}");
             }
             let accepted = state.accepted().cloned();
-            let output_due = choice.output.as_ref().is_some_and(|path| state.view().is_some_and(|v| !output::is_current(&v, path)));
             starts.push(ListStart {
                 have: state.serial().map(crate::list::Serial::get),
                 whole: found.damage.is_none(),
                 fresh_for: Duration::from_secs(accepted.as_ref().map_or(0, |a| a.accepted.head.expires.since(now))),
-                output_due,
                 fold_due: state.fold_due(),
             });
             let old = before.as_ref().and_then(|s| s.lists.iter().find(|l| l.list == choice.id));
@@ -169,8 +180,12 @@ impl Follower {
         }
         let indexer = options.index.then(|| {
             let origin = trusted.as_ref().map(|t| t.origin());
-            let states = lists.iter().zip(&starts).map(|(list, start): (&FollowedList, &ListStart)| {
-                (index::state_of(&lock(&list.known), index::unknown(&list.choice, origin), None), start.output_due)
+            let states = lists.iter().map(|list: &FollowedList| {
+                let text_due = list.choice.output.as_ref().is_some_and(|path| {
+                    let view = lock(&list.state).view();
+                    view.is_some_and(|v| !output::is_current(&v, path))
+                });
+                (index::state_of(&lock(&list.known), index::unknown(&list.choice, origin), None), text_due)
             });
             Arc::new(Indexer::open(dir, &states.collect::<Vec<_>>()))
         });
@@ -178,6 +193,7 @@ impl Follower {
             // Old ones would go on answering.
             let _ = std::fs::remove_dir_all(dir.join("index"));
         }
+        let options_outputs = options.outputs.len();
         let shared = Shared {
             dir: dir.to_owned(),
             _lock: held,
@@ -190,10 +206,13 @@ impl Follower {
             keys_checked: Mutex::new(checked),
             lists,
             indexer,
-            reload: Mutex::new(ReloadNotes::default()),
+            written: Mutex::new(vec![OutputNotes::default(); options_outputs]),
+            delivered: Mutex::new(vec![DeliveryNotes::default(); outputs.deliveries.len()]),
+            outputs,
             status_written: Mutex::new(0),
         };
-        Ok(Follower { shared: Arc::new(shared), starts, keys_due })
+        let outputs = shared.outputs.starts(&shared);
+        Ok(Follower { shared: Arc::new(shared), starts, outputs, keys_due })
     }
 
     /// What answers questions about the lists: kept up to date while the follower runs, usable from any thread, before and
@@ -211,7 +230,8 @@ impl Follower {
             lists: self.starts.clone(),
             best,
             keys_due: self.keys_due,
-            reload_due: self.shared.options.reload.is_some() && output::marker(&self.shared.dir).exists(),
+            outputs: self.outputs.clone(),
+            reloads: self.shared.outputs.due(&self.shared.dir),
             timings: self.shared.options.timings.clone(),
             seed: u64::from_le_bytes(seed),
         });
@@ -234,11 +254,12 @@ impl Follower {
         index::finish(&self.shared).await;
         let rounds = engine.rounds();
         let status = status::take_stock(&self.shared, |_| (0, Mode::Poll));
+        let failures = status.failures();
         let lists = status.lists.into_iter().zip(&self.shared.lists).zip(rounds).map(|((l, followed), ok)| {
             let notes = lock(&followed.notes);
             let error = (!ok).then(|| l.error.map_or_else(|| "the round did not end in time".to_owned(), |e| e.message));
             PulledList { list: l.list, serial: l.serial, changed: notes.changed, health: l.health, error, refused: !ok && notes.refused }
         });
-        PullReport { lists: lists.collect(), received: self.shared.client.received() }
+        PullReport { lists: lists.collect(), failures, received: self.shared.client.received() }
     }
 }

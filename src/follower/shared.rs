@@ -17,6 +17,7 @@ use super::client::Client;
 use super::fetch::Partial;
 use super::index::Indexer;
 use super::keyring::KeyRing;
+use super::output::{DeliveryNotes, OutputNotes, Outputs};
 use super::plan::{HeadFacts, Refused};
 use super::state::{AcceptedNote, ListState};
 use super::{FollowError, FollowerOptions, ListChoice};
@@ -138,16 +139,13 @@ pub(super) struct Shared {
     pub lists: Vec<FollowedList>,
     /// `None`: no indexes are kept.
     pub indexer: Option<Arc<Indexer>>,
-    pub reload: Mutex<ReloadNotes>,
+    pub outputs: Outputs,
+    /// By output for a filter.
+    pub written: Mutex<Vec<OutputNotes>>,
+    /// By delivery.
+    pub delivered: Mutex<Vec<DeliveryNotes>>,
     /// Number of the status on disk.
     pub status_written: Mutex<u64>,
-}
-
-/// How the last reload went.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ReloadNotes {
-    pub at: Option<Timestamp>,
-    pub error: Option<String>,
 }
 
 /// What became of a head.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::list::{Colour, Digest, ListId, Origin, Timestamp};
 
+use super::output::{self, DeliveryNotes, HeldVersion, Output};
 use super::plan::Mode;
 use super::{
     FollowError,
@@ -88,6 +89,31 @@ pub struct ListStatus {
     pub output: Option<PathBuf>,
 }
 
+/// How a file for a filter stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OutputStatus {
+    /// The file.
+    pub file: PathBuf,
+    /// Its format.
+    pub format: String,
+    /// The lists it is to hold.
+    pub lists: Vec<ListId>,
+    /// The versions it holds; empty: it was never written.
+    pub versions: Vec<HeldVersion>,
+    /// When it was last replaced.
+    pub written: Option<Timestamp>,
+    /// Rules of the format in it.
+    pub rules: u64,
+    /// Entries that the format cannot say, or that did not fit; `bwld export --left-out` names them.
+    pub left_out: u64,
+    /// Why it could not be written the last time, if it could not.
+    pub error: Option<LastError>,
+    /// When the filter was last told.
+    pub reloaded: Option<Timestamp>,
+    /// Why that failed, if it did.
+    pub reload_error: Option<String>,
+}
+
 /// How a follower stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Status {
@@ -107,9 +133,21 @@ pub struct Status {
     pub reload_error: Option<String>,
     /// The lists.
     pub lists: Vec<ListStatus>,
+    /// The files for filters.
+    #[serde(default)]
+    pub outputs: Vec<OutputStatus>,
 }
 
 impl Status {
+    /// What could not be written or handed over, in words.
+    pub fn failures(&self) -> Vec<String> {
+        let of_outputs = self.outputs.iter().flat_map(|o| {
+            let write = o.error.as_ref().map(|e| format!("{}: {}", o.file.display(), e.message));
+            write.into_iter().chain(o.reload_error.as_ref().map(|e| format!("{}: {e}", o.file.display())))
+        });
+        self.reload_error.clone().into_iter().chain(of_outputs).collect()
+    }
+
     /// Computes what depends on the time.
     pub fn at(mut self, now: Timestamp) -> Status {
         for list in &mut self.lists {
@@ -144,10 +182,33 @@ pub fn status(dir: &Path, now: Timestamp) -> Result<Status, FollowError> {
     Ok(status.at(now))
 }
 
+fn outputs_of(shared: &Shared, delivered: &[DeliveryNotes]) -> Vec<OutputStatus> {
+    let written = lock(&shared.written).clone();
+    let of = |(output, delivery): (&Output, &Option<usize>)| {
+        let Output::Format { choice, number, .. } = output else { return None };
+        let record = output::recorded(shared, choice);
+        let delivery = delivery.map(|n| delivered[n].clone()).unwrap_or_default();
+        Some(OutputStatus {
+            file: choice.file.clone(),
+            format: choice.format.to_string(),
+            lists: choice.lists.clone(),
+            written: record.as_ref().map(|r| r.written),
+            rules: record.as_ref().map_or(0, |r| r.rules),
+            left_out: record.as_ref().map_or(0, |r| r.left_out),
+            versions: record.map(|r| r.versions).unwrap_or_default(),
+            error: written[*number].error.clone().map(|(at, message)| LastError { at, message }),
+            reloaded: delivery.at,
+            reload_error: delivery.error,
+        })
+    };
+    shared.outputs.all.iter().zip(&shared.outputs.by).filter_map(of).collect()
+}
+
 /// Takes stock. `mirror` and `mode` of each list are the plan's.
 pub(super) fn take_stock(shared: &Shared, plan: impl Fn(usize) -> (usize, Mode)) -> Status {
     let trusted = shared.trusted();
-    let reload = lock(&shared.reload).clone();
+    let delivered = lock(&shared.delivered).clone();
+    let reload = shared.outputs.of_texts.map(|n| delivered[n].clone()).unwrap_or_default();
     let lists = shared.lists.iter().enumerate().map(|(n, followed)| {
         let notes = lock(&followed.notes).clone();
         let (mirror, mode) = plan(n);
@@ -184,6 +245,7 @@ pub(super) fn take_stock(shared: &Shared, plan: impl Fn(usize) -> (usize, Mode))
         reloaded: reload.at,
         reload_error: reload.error,
         lists: lists.collect(),
+        outputs: outputs_of(shared, &delivered),
     };
     status.at(now)
 }

@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
-use super::{ConfigError, KEYS, Key, SECTIONS, Source, Value, suggest::nearest};
+use super::{ConfigError, KEYS, Key, OutputSection, SECTIONS, Source, Value, outputs, suggest::nearest};
 
 /// Largest configuration file, in octets.
 const MAX_FILE: u64 = 1 << 20;
 
 /// A value that was set: index into [`KEYS`], the value, and where it was set.
 pub(super) type Setting = (usize, Value, Source);
+
+/// What a file says: settings, and the files for filters.
+pub(super) type Said = (Vec<Setting>, Vec<OutputSection>);
 
 /// The text of the file at `path`.
 pub(super) fn text_of(path: &Path) -> Result<String, ConfigError> {
@@ -25,15 +28,20 @@ pub(super) fn text_of(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// Reads the text of a file; `path` is for messages.
-pub(super) fn read_text(text: &str, path: &Path) -> Result<Vec<Setting>, ConfigError> {
+pub(super) fn read_text(text: &str, path: &Path) -> Result<Said, ConfigError> {
     let line_of = |at: usize| 1 + text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count();
     let place_of = |at: usize| format!("{}, line {}", path.display(), line_of(at));
     let table = DeTable::parse(text)
         .map_err(|e| ConfigError::Syntax { place: place_of(e.span().map_or(0, |s| s.start)), reason: e.message().replace('\n', ", ") })?;
     let mut settings = Vec::new();
+    let mut sections = Vec::new();
     for (section, content) in table.get_ref() {
         let place = place_of(section.span().start);
         let section = section.get_ref().as_ref();
+        if section == "output" {
+            sections = outputs::read(content.get_ref(), place, &place_of)?;
+            continue;
+        }
         if !SECTIONS.iter().any(|(name, _)| *name == section) {
             return Err(unknown_section(section, place));
         }
@@ -42,26 +50,33 @@ pub(super) fn read_text(text: &str, path: &Path) -> Result<Vec<Setting>, ConfigE
             return Err(ConfigError::Value { place, key: section.to_owned(), reason });
         };
         for (name, value) in keys {
-            let place = place_of(name.span().start);
-            let name = name.get_ref().as_ref();
-            if section == "dns" && super::dns::NAMES.contains(&name) {
+            if section == "dns" && super::dns::NAMES.contains(&name.get_ref().as_ref()) {
                 continue;
             }
-            let index = KEYS
-                .iter()
-                .position(|k| k.section == section && k.name == name)
-                .ok_or_else(|| unknown_key(section, name, place.clone()))?;
-            let key = &KEYS[index];
-            let place = if value.span().is_empty() { place } else { place_of(value.span().start) };
-            let value = plain(value.get_ref(), key).and_then(|v| key.kind.check(v)).map_err(|reason| ConfigError::Value {
-                place: place.clone(),
-                key: key.path(),
-                reason,
-            })?;
+            let (index, value, place) = checked(KEYS, section, name, value, &place_of)?;
             settings.push((index, value, Source::File(place)));
         }
     }
-    Ok(settings)
+    Ok((settings, sections))
+}
+
+/// A key by its name in a table of keys: its place there, its checked value, and where that stands.
+pub(super) fn checked(
+    keys: &'static [Key],
+    section: &str,
+    name: &toml::Spanned<DeString<'_>>,
+    value: &toml::Spanned<DeValue<'_>>,
+    place_of: &dyn Fn(usize) -> String,
+) -> Result<(usize, Value, String), ConfigError> {
+    let place = place_of(name.span().start);
+    let name = name.get_ref().as_ref();
+    let named = |k: &Key| k.section == section && k.name == name;
+    let index = keys.iter().position(named).ok_or_else(|| unknown_key(section, name, keys, place.clone()))?;
+    let key = &keys[index];
+    let place = if value.span().is_empty() { place } else { place_of(value.span().start) };
+    let wrong = |reason| ConfigError::Value { place: place.clone(), key: key.path(), reason };
+    let value = plain(value.get_ref(), key).and_then(|v| key.kind.check(v)).map_err(wrong)?;
+    Ok((index, value, place))
 }
 
 /// Reads variables: `BWLD_SECTION_KEY`, and three short names.
@@ -80,7 +95,7 @@ pub(super) fn read_environment(variables: impl Iterator<Item = (String, String)>
         let index = KEYS
             .iter()
             .position(|k| k.section == section && k.name == name)
-            .ok_or_else(|| unknown_key(section, &name, format!("environment variable {variable}")))?;
+            .ok_or_else(|| unknown_key(section, &name, KEYS, format!("environment variable {variable}")))?;
         let key = &KEYS[index];
         let value = key.kind.read(&text).map_err(|reason| ConfigError::Value {
             place: format!("environment variable {variable}"),
@@ -120,8 +135,8 @@ fn unknown_section(name: &str, place: String) -> ConfigError {
     ConfigError::Unknown { place, what: "section", name: cut(name), suggestion }
 }
 
-fn unknown_key(section: &str, name: &str, place: String) -> ConfigError {
-    let near = nearest(name, KEYS.iter().filter(|k| k.section == section).map(|k| k.name)).map(str::to_owned);
+fn unknown_key(section: &str, name: &str, keys: &[Key], place: String) -> ConfigError {
+    let near = nearest(name, keys.iter().filter(|k| k.section == section).map(|k| k.name)).map(str::to_owned);
     let suggestion = near.or_else(|| KEYS.iter().find(|k| k.name == name).map(|k| format!("{}\" under \"[{}]", k.name, k.section)));
     ConfigError::Unknown { place, what: "key", name: format!("{section}.{}", cut(name)), suggestion }
 }

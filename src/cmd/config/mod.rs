@@ -8,6 +8,7 @@ mod dns;
 mod error;
 mod file;
 mod kinds;
+mod outputs;
 mod print;
 mod suggest;
 mod table;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub use dns::DnsSections;
 pub use error::ConfigError;
 pub use kinds::{Kind, Value};
+pub use outputs::{LIVE, OUTPUT_KEYS, OutputSection};
 pub use print::{example, in_force, in_force_json};
 pub use table::{Client, Config, Dns, Follow, KEYS, Key, Log, Publisher, SECTIONS, Serve};
 
@@ -51,6 +53,8 @@ pub struct Loaded {
     file: Option<PathBuf>,
     values: Vec<(Value, Source)>,
     dns: DnsSections,
+    /// The files for filters.
+    pub outputs: Vec<OutputSection>,
 }
 
 /// Option, key and text as given on the command line.
@@ -59,7 +63,12 @@ pub type Override = (&'static str, &'static str, String);
 impl Loaded {
     /// Only defaults.
     pub fn defaults() -> Loaded {
-        Loaded { file: None, values: KEYS.iter().map(|k| ((k.default)(), Source::Default)).collect(), dns: DnsSections::default() }
+        Loaded {
+            file: None,
+            values: KEYS.iter().map(|k| ((k.default)(), Source::Default)).collect(),
+            dns: DnsSections::default(),
+            outputs: Vec::new(),
+        }
     }
 
     /// Reads one file over the defaults, without the environment.
@@ -78,7 +87,7 @@ impl Loaded {
     /// [`ConfigError`] names file and line.
     pub fn from_text(text: &str, path: &Path) -> Result<Loaded, ConfigError> {
         let mut loaded = Loaded::defaults();
-        loaded.put(file::read_text(text, path)?);
+        loaded.put_file(file::read_text(text, path)?);
         loaded.dns = dns::read(text, path)?;
         Ok(loaded)
     }
@@ -128,7 +137,14 @@ impl Loaded {
 
     /// As typed structs.
     pub fn config(&self) -> Config {
-        Config::from_values(self.values.iter().map(|(value, _)| value.clone()))
+        let mut config = Config::from_values(self.values.iter().map(|(value, _)| value.clone()));
+        config.outputs.clone_from(&self.outputs);
+        config
+    }
+
+    fn put_file(&mut self, (settings, outputs): file::Said) {
+        self.put(settings);
+        self.outputs = outputs;
     }
 
     fn put(&mut self, settings: Vec<file::Setting>) {

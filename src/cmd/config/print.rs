@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{KEYS, Kind, Loaded, SECTIONS};
+use super::{KEYS, Kind, Loaded, SECTIONS, outputs};
 
 /// All that is in force as TOML, each value with its source behind it.
 pub fn in_force(loaded: &Loaded) -> String {
@@ -17,6 +17,7 @@ pub fn in_force(loaded: &Loaded) -> String {
     if !more.is_empty() {
         let _ = write!(text, "\n{more}");
     }
+    text.push_str(&outputs::in_force(&loaded.outputs));
     text
 }
 
@@ -24,7 +25,11 @@ pub fn in_force(loaded: &Loaded) -> String {
 pub fn in_force_json(loaded: &Loaded) -> serde_json::Value {
     let entry =
         |(value, source): &(super::Value, super::Source)| serde_json::json!({"value": value.to_json(), "source": source.to_string()});
-    KEYS.iter().zip(loaded.values()).map(|(key, both)| (key.path(), entry(both))).collect::<serde_json::Map<_, _>>().into()
+    let mut all: serde_json::Map<_, _> = KEYS.iter().zip(loaded.values()).map(|(key, both)| (key.path(), entry(both))).collect();
+    if !loaded.outputs.is_empty() {
+        all.insert("output".into(), outputs::in_force_json(&loaded.outputs));
+    }
+    all.into()
 }
 
 /// The example configuration: every key with meaning, range and default.
@@ -50,6 +55,7 @@ pub fn example() -> String {
             let _ = writeln!(text, "{} = {}", key.name, (key.default)());
         }
     }
+    text.push_str(&outputs::example());
     text
 }
 

@@ -89,7 +89,11 @@ macro_rules! settings {
 
         /// All that is in force.
         #[derive(Clone, Debug)]
-        pub struct Config { $( $(#[doc = $sdoc])* pub $section: $Section, )* }
+        pub struct Config {
+            $( $(#[doc = $sdoc])* pub $section: $Section, )*
+            /// Files for filters.
+            pub outputs: Vec<super::OutputSection>,
+        }
 
         /// Sections in the order of the example, each with its meaning.
         pub const SECTIONS: &[(&str, &[&str])] = &[ $( (stringify!($section), &[$($sdoc),*]), )* ];
@@ -109,7 +113,7 @@ macro_rules! settings {
                 let mut values = values.into_iter();
                 Config { $( $section: $Section { $(
                     $key: take!($kind, values.next().expect("one value for each key")),
-                )* }, )* }
+                )* }, )* outputs: Vec::new() }
             }
         }
     };

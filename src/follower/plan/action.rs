@@ -76,13 +76,16 @@ pub enum Action {
         /// Of which list.
         list: usize,
     },
-    /// Write the output file.
+    /// Write an output file.
     WriteOutput {
-        /// Of which list.
-        list: usize,
+        /// Which output.
+        output: usize,
     },
-    /// Run the reload command.
-    Reload,
+    /// Have a filter take in what was written: run its reload command, or hand it over.
+    Reload {
+        /// Which one.
+        reload: usize,
+    },
     /// Say that the list is stale from now on.
     SayStale {
         /// Which list.

@@ -77,8 +77,11 @@ pub enum Written {
     Changed,
     /// Not possible now.
     Failed,
-    /// Not possible, because the list's own files are damaged and must be repaired first.
-    Damaged,
+    /// Not possible, because a list's own files are damaged and must be repaired first.
+    Damaged {
+        /// Which list's.
+        list: usize,
+    },
 }
 
 /// What happened.
@@ -151,8 +154,8 @@ pub enum Event {
     },
     /// [`Action::WriteOutput`](super::Action::WriteOutput) ended.
     Written {
-        /// Of which list.
-        list: usize,
+        /// Which output.
+        output: usize,
         /// How.
         how: Written,
         /// How long it took.
@@ -160,7 +163,11 @@ pub enum Event {
     },
     /// [`Action::Reload`](super::Action::Reload) ended, well or not.
     Reloaded {
+        /// Which one.
+        reload: usize,
         /// How long it took.
         took: Duration,
+        /// It failed, and is to be tried again after a while even if nothing changes.
+        again: bool,
     },
 }

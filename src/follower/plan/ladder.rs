@@ -129,7 +129,7 @@ impl ListPlan {
         self.tried = 0;
         self.start_over();
         self.fold_due |= fold;
-        self.output.need();
+        self.changed = true;
     }
 
     /// One rung down.

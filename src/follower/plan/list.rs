@@ -5,8 +5,18 @@ use std::time::Duration;
 use super::keys::Keys;
 use super::ladder::{Job, Rung};
 use super::link::Link;
-use super::output::{Output, Reload};
-use super::{Action, Backoff, Ctx, Event, HeadFacts, ListStart, Mode, Moment, Refused, Round, Timings, Via, Written};
+use super::{Action, Backoff, Ctx, Event, HeadFacts, ListStart, Mode, Moment, Refused, Round, Timings, Via};
+
+/// How the outputs of a list stand together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OutputsOf {
+    /// One is being written.
+    pub(super) writing: bool,
+    /// One is to be written, or being written.
+    pub(super) open: bool,
+    /// One could not be written last time.
+    pub(super) failed: bool,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct ListPlan {
@@ -48,7 +58,8 @@ pub(super) struct ListPlan {
     pub(super) fold_backoff: Backoff,
     pub(super) fold_wait: Moment,
 
-    pub(super) output: Output,
+    /// The content has changed since outputs were told.
+    pub(super) changed: bool,
 }
 
 impl ListPlan {
@@ -84,11 +95,11 @@ impl ListPlan {
             folding: false,
             fold_backoff: backoff,
             fold_wait: Duration::ZERO,
-            output: Output::new(start.output_due, timings),
+            changed: false,
         }
     }
 
-    pub(super) fn on(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, keys: &mut Keys, reload: &mut Reload, event: Event) {
+    pub(super) fn on(&mut self, ctx: &mut Ctx<'_>, link: &mut Link, keys: &mut Keys, event: Event) {
         match event {
             Event::Head { mirror, via, facts, .. } => self.head(ctx, link, mirror, via, facts),
             Event::HeadRefused { mirror, push, why, .. } => self.refused(ctx, link, keys, mirror, push, why),
@@ -111,15 +122,13 @@ impl ListPlan {
                     self.fold_wait = ctx.now + self.fold_backoff.fail(ctx.jitter);
                 }
             }
-            Event::Written { how, took, .. } => {
-                self.output.written(ctx, how, took);
-                match how {
-                    Written::Changed => reload.need(),
-                    Written::Damaged => self.whole = false,
-                    Written::Unchanged | Written::Failed => {}
-                }
-            }
-            Event::Timer | Event::PushOpened | Event::PushHeard | Event::PushLost { .. } | Event::Keys(_) | Event::Reloaded { .. } => {}
+            Event::Timer
+            | Event::PushOpened
+            | Event::PushHeard
+            | Event::PushLost { .. }
+            | Event::Keys(_)
+            | Event::Written { .. }
+            | Event::Reloaded { .. } => {}
         }
     }
 
@@ -275,8 +284,7 @@ impl ListPlan {
         }
     }
 
-    /// `held`: no output may be begun now.
-    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize, keys_known: bool, held: bool) {
+    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, link: &Link, list: usize, keys_known: bool) {
         if keys_known {
             self.begin_ask(ctx, link, list);
             self.begin_job(ctx, link, list);
@@ -286,16 +294,15 @@ impl ListPlan {
             self.folding = true;
             ctx.out.push(Action::Fold { list });
         }
-        self.output.begin(ctx, list, self.ready() && !held);
     }
 
     /// Whether there is content that may be written out.
-    const fn ready(&self) -> bool {
+    pub(super) const fn ready(&self) -> bool {
         self.have.is_some() && self.whole
     }
 
-    pub(super) fn wake(&self, keys_known: bool, held: bool) -> Moment {
-        let mut at = self.output.wake(self.ready() && !held);
+    pub(super) fn wake(&self, keys_known: bool) -> Moment {
+        let mut at = Moment::MAX;
         if keys_known && self.asked.is_none() {
             at = at.min(self.next_ask);
         }
@@ -311,14 +318,15 @@ impl ListPlan {
         at
     }
 
-    pub(super) fn round(&self, mirrors: usize) -> Round {
+    /// `outputs`: how those stand that hold this list.
+    pub(super) fn round(&self, mirrors: usize, outputs: OutputsOf) -> Round {
         let folding = self.folding || (self.fold_due && self.fold_backoff.failures() == 0);
         let nobody_answers = self.ask_backoff.failures() as usize >= mirrors;
-        if self.output.writing() || (folding && self.whole) {
+        if outputs.writing || (folding && self.whole) {
             Round::Open
-        } else if self.answered && self.current() && !self.output.open() {
+        } else if self.answered && self.current() && !outputs.open {
             Round::Done
-        } else if self.job_backoff.failures() > 0 || self.output.failed() || (self.job.is_none() && nobody_answers) {
+        } else if self.job_backoff.failures() > 0 || outputs.failed || (self.job.is_none() && nobody_answers) {
             Round::Failed
         } else {
             Round::Open

@@ -28,8 +28,8 @@ pub use event::{Event, HeadFacts, JobEnd, Refused, Via, Written};
 
 use keys::Keys;
 use link::Link;
-use list::ListPlan;
-use output::Reload;
+use list::{ListPlan, OutputsOf};
+use output::{Output, Reload};
 
 /// A point in time: since the plan was made, by a clock that only goes forward.
 pub type Moment = Duration;
@@ -98,10 +98,19 @@ pub struct ListStart {
     pub whole: bool,
     /// How long the newest accepted head is still fresh; zero when it is stale or there is none.
     pub fresh_for: Duration,
-    /// The output file is missing or of another version.
-    pub output_due: bool,
     /// The log has outgrown the base.
     pub fold_due: bool,
+}
+
+/// Where an output stands when the plan is made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutputStart {
+    /// The lists it holds, by their place in [`PlanOptions::lists`]. It is written when each of them has content.
+    pub lists: Vec<usize>,
+    /// It is missing or of other versions.
+    pub due: bool,
+    /// What is to be run when it has been replaced, by its place in [`PlanOptions::reloads`].
+    pub reload: Option<usize>,
 }
 
 /// What the plan needs to know.
@@ -115,8 +124,10 @@ pub struct PlanOptions {
     pub best: Mode,
     /// When to look for a newer key set; `None`: there is none yet, nothing else can begin.
     pub keys_due: Option<Duration>,
-    /// A reload command was due when the process ended last time.
-    pub reload_due: bool,
+    /// The outputs; events and actions name them by their place here.
+    pub outputs: Vec<OutputStart>,
+    /// The reloads: whether each was due when the process ended last time.
+    pub reloads: Vec<bool>,
     /// Timings.
     pub timings: Timings,
     /// Seed of the jitter.
@@ -152,7 +163,8 @@ pub struct Plan {
     link: Link,
     keys: Keys,
     lists: Vec<ListPlan>,
-    reload: Reload,
+    outputs: Vec<Output>,
+    reloads: Vec<Reload>,
     now: Moment,
 }
 
@@ -166,7 +178,8 @@ impl Plan {
             link: Link::new(options.best, &timings),
             keys: Keys::new(options.keys_due, &timings),
             lists: options.lists.iter().map(|start| ListPlan::new(start, options.best, &timings)).collect(),
-            reload: Reload::new(options.reload_due),
+            outputs: options.outputs.iter().map(|start| Output::new(start, &timings)).collect(),
+            reloads: options.reloads.iter().map(|due| Reload::new(*due, &timings)).collect(),
             now: Duration::ZERO,
             timings,
         }
@@ -177,7 +190,7 @@ impl Plan {
         self.now = now.max(self.now);
         let mut out = Vec::new();
         let mut ctx = Ctx { now: self.now, timings: &self.timings, jitter: &mut self.jitter, mirrors: self.mirrors, out: &mut out };
-        let (link, keys, lists, reload) = (&mut self.link, &mut self.keys, &mut self.lists, &mut self.reload);
+        let (link, keys, lists) = (&mut self.link, &mut self.keys, &mut self.lists);
         match event {
             Event::Timer => {}
             Event::PushOpened => link.opened(ctx.now),
@@ -193,19 +206,30 @@ impl Plan {
                 keys.ended(&mut ctx, outcome);
                 lists.iter_mut().for_each(|l| l.keys_ended(&mut ctx, outcome));
             }
-            Event::Reloaded { took } => {
-                reload.ended(&ctx, took);
-                lists.iter_mut().for_each(|l| l.output.reloaded(&ctx, took));
+            Event::Reloaded { reload, took, again } => {
+                if let Some(r) = self.reloads.get_mut(reload) {
+                    r.ended(&mut ctx, took, again);
+                }
+                self.outputs.iter_mut().filter(|o| o.reload() == Some(reload)).for_each(|o| o.reloaded(&ctx, took));
+            }
+            Event::Written { output, how, took } => {
+                if let Some(o) = self.outputs.get_mut(output) {
+                    o.written(&mut ctx, how, took);
+                    match how {
+                        Written::Changed => o.reload().and_then(|r| self.reloads.get_mut(r)).into_iter().for_each(Reload::need),
+                        Written::Damaged { list } => lists.get_mut(list).into_iter().for_each(|l| l.whole = false),
+                        Written::Unchanged | Written::Failed => {}
+                    }
+                }
             }
             Event::Head { list, .. }
             | Event::HeadRefused { list, .. }
             | Event::Same { list, .. }
             | Event::AskFailed { list, .. }
             | Event::Job { list, .. }
-            | Event::Folded { list, .. }
-            | Event::Written { list, .. } => {
+            | Event::Folded { list, .. } => {
                 if let Some(l) = lists.get_mut(list) {
-                    l.on(&mut ctx, link, keys, reload, event);
+                    l.on(&mut ctx, link, keys, event);
                 }
             }
         }
@@ -216,11 +240,21 @@ impl Plan {
         if keys.known() {
             link.begin(&mut ctx);
         }
-        // The reload first: what has been written is loaded before more is written.
-        reload.begin(&mut ctx, lists.iter().any(|l| l.output.writing()));
-        let held = reload.waits(ctx.now);
         for (n, list) in lists.iter_mut().enumerate() {
-            list.begin(&mut ctx, link, n, keys.known(), held);
+            if std::mem::take(&mut list.changed) {
+                self.outputs.iter_mut().filter(|o| o.holds(n)).for_each(Output::need);
+            }
+        }
+        // The reloads first: what has been written is loaded before more is written.
+        for (n, reload) in self.reloads.iter_mut().enumerate() {
+            reload.begin(&mut ctx, n, self.outputs.iter().any(|o| o.writing() && o.reload() == Some(n)));
+        }
+        for (n, list) in lists.iter_mut().enumerate() {
+            list.begin(&mut ctx, link, n, keys.known());
+        }
+        for (n, output) in self.outputs.iter_mut().enumerate() {
+            let ready = may_write(output, lists, &self.reloads, ctx.now);
+            output.begin(&mut ctx, n, ready);
         }
         out
     }
@@ -230,11 +264,12 @@ impl Plan {
     pub fn wake(&self) -> Moment {
         let known = self.keys.known();
         let link = if known { self.link.wake() } else { Moment::MAX };
-        let held = self.reload.waits(self.now);
-        let lists = self.lists.iter().map(|l| l.wake(known, held)).min().unwrap_or(Moment::MAX);
-        let writing = self.lists.iter().any(|l| l.output.writing());
-        let reload = if writing { Moment::MAX } else { self.reload.wake() };
-        self.keys.wake().min(link).min(lists).min(reload).max(self.now)
+        let lists = self.lists.iter().map(|l| l.wake(known)).min().unwrap_or(Moment::MAX);
+        let outputs = self.outputs.iter().map(|o| o.wake(may_write(o, &self.lists, &self.reloads, self.now))).min();
+        let writing = |n| self.outputs.iter().any(|o| o.writing() && o.reload() == Some(n));
+        let reloads = self.reloads.iter().enumerate().filter(|(n, _)| !writing(*n)).map(|(_, r)| r.wake()).min();
+        let outputs = outputs.unwrap_or(Moment::MAX).min(reloads.unwrap_or(Moment::MAX));
+        self.keys.wake().min(link).min(lists).min(outputs).max(self.now)
     }
 
     /// How heads are heard of at present.
@@ -248,19 +283,36 @@ impl Plan {
     }
 
     /// How one round stands for a list.
-    pub fn round(&self, list: usize) -> Round {
-        let Some(list) = self.lists.get(list) else { return Round::Failed };
+    pub fn round(&self, number: usize) -> Round {
+        let Some(list) = self.lists.get(number) else { return Round::Failed };
         if !self.keys.known() {
             return if self.keys.failures() as usize >= self.mirrors { Round::Failed } else { Round::Open };
         }
         if self.keys.busy() {
             return Round::Open;
         }
-        list.round(self.mirrors)
+        let mut outputs = OutputsOf::default();
+        for output in self.outputs.iter().filter(|o| o.holds(number)) {
+            outputs.writing |= output.writing();
+            outputs.failed |= output.failed();
+            // One that waits for another list is that list's affair.
+            outputs.open |= output.open() && (output.writing() || has_content(output, &self.lists));
+        }
+        list.round(self.mirrors, outputs)
     }
 
     /// Whether a reload is under way or due.
     pub fn reload_open(&self) -> bool {
-        self.reload.open()
+        self.reloads.iter().any(Reload::open)
     }
+}
+
+/// Whether each list of an output has content that may be written out.
+fn has_content(output: &Output, lists: &[ListPlan]) -> bool {
+    output.lists().iter().all(|list| lists.get(*list).is_some_and(ListPlan::ready))
+}
+
+/// Whether an output may be begun now: not while its reload waits for its turn, or that turn would never come.
+fn may_write(output: &Output, lists: &[ListPlan], reloads: &[Reload], now: Moment) -> bool {
+    has_content(output, lists) && !output.reload().and_then(|r| reloads.get(r)).is_some_and(|r| r.waits(now))
 }

@@ -2,12 +2,12 @@
 //! from what the last time cost, so that what comes meanwhile is written together.
 //!
 //! Guarantees: a write begins no sooner than a pause after the one before it has ended, nor a pause after a reload; the
-//! reload command never runs twice at once, and no sooner than a pause after the last time; what came last is written,
+//! same reload never runs twice at once, and no sooner than a pause after the last time; what came last is written,
 //! and a change that was written is followed by a reload, however quickly further ones come.
 
 use std::time::Duration;
 
-use super::{Action, Backoff, Ctx, Moment, Timings, Written};
+use super::{Action, Backoff, Ctx, Moment, OutputStart, Timings, Written};
 
 /// Of the time a write and its reload took, this much costs nothing: a small file, two fsyncs.
 pub(super) const FREE: Duration = Duration::from_millis(5);
@@ -22,6 +22,10 @@ pub(super) fn pause(took: Duration, timings: &Timings) -> Duration {
 
 #[derive(Clone, Debug)]
 pub(super) struct Output {
+    /// The lists it holds.
+    lists: Vec<usize>,
+    /// What is to be run when it has been replaced.
+    reload: Option<usize>,
     due: bool,
     writing: bool,
     failed: bool,
@@ -32,13 +36,26 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(due: bool, timings: &Timings) -> Output {
+    pub(super) fn new(start: &OutputStart, timings: &Timings) -> Output {
         let backoff = Backoff::new(timings.retry_first, timings.retry_most);
-        Output { due, writing: false, failed: false, took: Duration::ZERO, not_before: Moment::ZERO, backoff }
+        let (lists, reload, due) = (start.lists.clone(), start.reload, start.due);
+        Output { lists, reload, due, writing: false, failed: false, took: Duration::ZERO, not_before: Moment::ZERO, backoff }
     }
 
     pub(super) fn need(&mut self) {
         self.due = true;
+    }
+
+    pub(super) fn holds(&self, list: usize) -> bool {
+        self.lists.contains(&list)
+    }
+
+    pub(super) fn lists(&self) -> &[usize] {
+        &self.lists
+    }
+
+    pub(super) const fn reload(&self) -> Option<usize> {
+        self.reload
     }
 
     pub(super) const fn writing(&self) -> bool {
@@ -53,12 +70,13 @@ impl Output {
         self.due || self.writing
     }
 
-    /// `ready`: there is verified content, and no reload waits for its turn. Without content nothing is ever written.
-    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, list: usize, ready: bool) {
+    /// `ready`: there is verified content of each list, and its reload does not wait for its turn. Without content nothing is
+    /// ever written.
+    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, output: usize, ready: bool) {
         if self.due && !self.writing && ready && ctx.now >= self.not_before {
             self.due = false;
             self.writing = true;
-            ctx.out.push(Action::WriteOutput { list });
+            ctx.out.push(Action::WriteOutput { output });
         }
     }
 
@@ -72,7 +90,7 @@ impl Output {
                 self.not_before = ctx.now + self.backoff.fail(ctx.jitter).max(pause(took, ctx.timings));
             }
             // Waits for the repair, not for a time.
-            Written::Damaged => self.due = true,
+            Written::Damaged { .. } => self.due = true,
             Written::Changed | Written::Unchanged => {
                 self.backoff.reset();
                 self.rest(ctx, took);
@@ -99,19 +117,22 @@ pub(super) struct Reload {
     due: bool,
     running: bool,
     not_before: Moment,
+    /// Of those that are tried again by themselves.
+    backoff: Backoff,
 }
 
 impl Reload {
-    pub(super) const fn new(due: bool) -> Reload {
-        Reload { due, running: false, not_before: Moment::ZERO }
+    pub(super) fn new(due: bool, timings: &Timings) -> Reload {
+        Reload { due, running: false, not_before: Moment::ZERO, backoff: Backoff::new(timings.retry_first, timings.retry_most) }
     }
 
     pub(super) fn need(&mut self) {
         self.due = true;
     }
 
+    /// Whether it is under way or due; not while it waits after a failure.
     pub(super) const fn open(&self) -> bool {
-        self.due || self.running
+        self.running || (self.due && self.backoff.failures() == 0)
     }
 
     /// Whether it would begin if nothing were being written. No write begins then, or with lists that change often the
@@ -120,19 +141,26 @@ impl Reload {
         self.due && !self.running && now >= self.not_before
     }
 
-    /// Waits while an output is being written: one reload for all of them.
-    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, writing: bool) {
+    /// Waits while an output of it is being written: one reload for all of them.
+    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>, reload: usize, writing: bool) {
         if self.waits(ctx.now) && !writing {
             self.due = false;
             self.running = true;
-            ctx.out.push(Action::Reload);
+            ctx.out.push(Action::Reload { reload });
         }
     }
 
-    /// A reload that failed is run again with the next change, not before: what failed once would fail again now.
-    pub(super) fn ended(&mut self, ctx: &Ctx<'_>, took: Duration) {
+    /// A command that failed is run again with the next change, not before: what failed once would fail again now. `again`: it
+    /// is tried again by itself, later each time.
+    pub(super) fn ended(&mut self, ctx: &mut Ctx<'_>, took: Duration, again: bool) {
         self.running = false;
         self.not_before = ctx.now + pause(took, ctx.timings);
+        if again {
+            self.due = true;
+            self.not_before = self.not_before.max(ctx.now + self.backoff.fail(ctx.jitter));
+        } else {
+            self.backoff.reset();
+        }
     }
 
     pub(super) fn wake(&self) -> Moment {

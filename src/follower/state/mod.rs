@@ -46,7 +46,7 @@ pub(super) use generation::{buckets_in, from_download, from_lines, log_in, numbe
 pub use load::Found;
 pub(super) use load::head_of;
 use view::rebase;
-pub use view::{View, fold};
+pub use view::{Sorted, View, fold};
 
 /// Largest delta that goes into the log, compressed; a larger one makes a new base.
 const MAX_LOGGED: usize = 8 << 20;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader},
+    io::{self, BufReader, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -14,6 +14,9 @@ use super::{BaseMeta, FollowError, NewBase, from_lines, generation};
 
 /// Memory for sorting when a base must be made from buckets.
 pub(super) const SORT_MEMORY: usize = 32 << 20;
+
+/// The entry lines of a view.
+pub type Sorted<'v> = SortedLines<'v, ZstdReader<BufReader<File>>>;
 
 /// What may be read while the list goes on: content of one version.
 #[derive(Debug)]
@@ -48,14 +51,28 @@ impl View {
     /// # Errors
     /// Of reading; `InvalidData` if the snapshot is damaged, then `sink` may have seen lines that are not the list's.
     pub fn lines(&mut self, sink: &mut generation::Sink<'_>) -> io::Result<()> {
-        let file = std::mem::replace(&mut self.file, Err(io::ErrorKind::Other.into())).or_else(|_| File::open(&self.snapshot))?;
-        let zstd = ZstdReader::new("snapshot", BufReader::with_capacity(256 << 10, file), self.meta.snapshot_size)?;
-        let base = OwnSnapshot::new(zstd, self.meta.snapshot, self.meta.snapshot_size)?;
-        let mut lines = SortedLines::new(Some(base), &self.content);
+        let mut lines = self.sorted()?;
         while let Some(line) = lines.next_line()? {
             sink(line)?;
         }
         Ok(())
+    }
+
+    /// The entry lines, in order, one after another; from the first on each time, even when the base has been replaced since.
+    ///
+    /// # Errors
+    /// As [`View::lines`].
+    pub fn sorted(&mut self) -> io::Result<Sorted<'_>> {
+        if self.file.is_err() {
+            self.file = Ok(File::open(&self.snapshot)?);
+        }
+        let kept = self.file.as_ref().map_err(|e| io::Error::from(e.kind()))?;
+        // The copy has the offset in common with the kept one: whoever comes last begins anew.
+        let mut file = kept.try_clone()?;
+        file.seek(SeekFrom::Start(0))?;
+        let zstd = ZstdReader::new("snapshot", BufReader::with_capacity(256 << 10, file), self.meta.snapshot_size)?;
+        let base = OwnSnapshot::new(zstd, self.meta.snapshot, self.meta.snapshot_size)?;
+        Ok(SortedLines::new(Some(base), &self.content))
     }
 
     /// The same from the buckets, when the snapshot is damaged: costs a sort.

@@ -4,6 +4,7 @@ mod attacks;
 mod damage;
 mod front;
 mod index;
+mod outputs;
 mod resume;
 
 use std::fs;

@@ -130,10 +130,11 @@ fn push_falls_back_to_long_poll_then_to_polling_and_comes_back() {
 fn a_bad_delta_is_answered_by_repair_then_by_the_snapshot_then_by_another_address() {
     let plan = PlanOptions {
         mirrors: 2,
-        lists: vec![ListStart { have: Some(1), whole: true, fresh_for: FRESH, output_due: false, fold_due: false }],
+        lists: vec![ListStart { have: Some(1), whole: true, fresh_for: FRESH, fold_due: false }],
         best: Mode::Push,
         keys_due: Some(FRESH),
-        reload_due: false,
+        outputs: vec![OutputStart { lists: vec![0], due: false, reload: Some(0) }],
+        reloads: vec![false],
         timings: Timings::default(),
         seed: 1,
     };
@@ -164,10 +165,11 @@ fn the_cheaper_of_delta_and_snapshot_is_taken() {
     for (delta, snapshot, expected) in [(60_000, 70_000, "delta"), (70_000, 60_000, "snapshot")] {
         let mut plan = Plan::new(PlanOptions {
             mirrors: 1,
-            lists: vec![ListStart { have: Some(1), whole: true, fresh_for: FRESH, output_due: false, fold_due: false }],
+            lists: vec![ListStart { have: Some(1), whole: true, fresh_for: FRESH, fold_due: false }],
             best: Mode::Poll,
             keys_due: Some(FRESH),
-            reload_due: false,
+            outputs: vec![OutputStart { lists: vec![0], due: false, reload: Some(0) }],
+            reloads: vec![false],
             timings: Timings::default(),
             seed: 1,
         });
@@ -233,10 +235,11 @@ fn stale_is_said_once_and_leads_elsewhere_and_fresh_is_said_again() {
 fn a_version_that_lost_its_claim_is_left_by_repair_whatever_is_under_way() {
     let mut plan = Plan::new(PlanOptions {
         mirrors: 1,
-        lists: vec![ListStart { have: Some(900), whole: true, fresh_for: FRESH, output_due: false, fold_due: false }],
+        lists: vec![ListStart { have: Some(900), whole: true, fresh_for: FRESH, fold_due: false }],
         best: Mode::Poll,
         keys_due: Some(FRESH),
-        reload_due: false,
+        outputs: vec![OutputStart { lists: vec![0], due: false, reload: Some(0) }],
+        reloads: vec![false],
         timings: Timings::default(),
         seed: 1,
     });
@@ -250,5 +253,5 @@ fn a_version_that_lost_its_claim_is_left_by_repair_whatever_is_under_way() {
     let end = JobEnd::Applied { serial: 1_000, fold: false };
     assert_eq!(plan.on(at, Event::Job { list: 0, end }), [Action::Repair { list: 0, mirror: 0, to: 5 }], "and nothing is written");
     let end = JobEnd::Applied { serial: 5, fold: false };
-    assert_eq!(plan.on(at, Event::Job { list: 0, end }), [Action::WriteOutput { list: 0 }]);
+    assert_eq!(plan.on(at, Event::Job { list: 0, end }), [Action::WriteOutput { output: 0 }]);
 }

@@ -83,14 +83,14 @@ pub(super) const FRESH: Duration = Duration::from_secs(86_400);
 
 impl World {
     pub(super) fn new(lists: usize, weather: Vec<Weather>, best: Mode, have: Option<u64>, whole: bool, seed: u64) -> World {
-        let start =
-            ListStart { have, whole, fresh_for: if have.is_some() { FRESH } else { Duration::ZERO }, output_due: false, fold_due: false };
+        let start = ListStart { have, whole, fresh_for: if have.is_some() { FRESH } else { Duration::ZERO }, fold_due: false };
         let plan = Plan::new(PlanOptions {
             mirrors: weather.len(),
             lists: vec![start; lists],
+            outputs: (0..lists).map(|list| OutputStart { lists: vec![list], due: false, reload: Some(0) }).collect(),
+            reloads: vec![false],
             best,
             keys_due: None,
-            reload_due: false,
             timings: Timings::default(),
             seed,
         });
@@ -243,8 +243,8 @@ impl World {
                 let ok = self.good(self.weather[0].disk);
                 self.later(2.0, Event::Folded { list, ok });
             }
-            Action::WriteOutput { list } => self.write(list),
-            Action::Reload => self.reload(),
+            Action::WriteOutput { output } => self.write(output),
+            Action::Reload { .. } => self.reload(),
             Action::SayStale { .. } | Action::SayFresh { .. } => {}
         }
     }
@@ -261,7 +261,7 @@ impl World {
             (true, false) => Written::Changed,
             (false, _) => Written::Failed,
         };
-        self.later(self.takes[1], Event::Written { list, how, took: Duration::from_secs_f64(self.takes[1]) });
+        self.later(self.takes[1], Event::Written { output: list, how, took: Duration::from_secs_f64(self.takes[1]) });
     }
 
     fn reload(&mut self) {
@@ -273,7 +273,7 @@ impl World {
         }
         self.reloading = true;
         self.reloads += 1;
-        self.later(self.takes[2], Event::Reloaded { took: Duration::from_secs_f64(self.takes[2]) });
+        self.later(self.takes[2], Event::Reloaded { reload: 0, took: Duration::from_secs_f64(self.takes[2]), again: false });
     }
 
     fn close(&mut self) {
@@ -310,7 +310,7 @@ impl World {
                 }
             }
             Event::Folded { list, .. } => self.busy[list][2] = false,
-            Event::Written { list, how, took } => {
+            Event::Written { output: list, how, took } => {
                 self.busy[list][3] = false;
                 self.cost[list] = took;
                 self.rest[list] = self.now + naive_pause(took);
@@ -319,7 +319,7 @@ impl World {
                     self.unloaded.get_or_insert(self.now);
                 }
             }
-            Event::Reloaded { took } => {
+            Event::Reloaded { took, .. } => {
                 self.reloading = false;
                 self.reload_rest = self.now + naive_pause(took);
                 for (rest, cost) in self.rest.iter_mut().zip(&self.cost) {
