@@ -1,10 +1,10 @@
 //! Settings of dnsmasq, and of BIND's named, that make names unreachable.
 //!
 //! Of dnsmasq: `address=/name/` with nothing, `#` or an address that leads nowhere behind it, `local=/name/` and
-//! `server=/name/` without a server: the name and all under it. `server=/name/#` is an exception. Of named: `zone "name" {`:
+//! `server=/name/` without a server: the name and all under it; `host-record` with such an address: exactly that host. `server=/name/#` is an exception. Of named: `zone "name" {`:
 //! the zone is answered from a file of one's own. Whatever else the file sets is counted.
 
-use std::io::BufRead;
+use std::{io::BufRead, net::IpAddr};
 
 use crate::list::{Kind, TargetError};
 
@@ -30,6 +30,7 @@ where
         let (key, value) = text.split_once('=').map_or((text, ""), |(key, value)| (key.trim(), value.trim()));
         match key {
             "address" | "server" | "local" => setting(key, value, place, out)?,
+            "host-record" => host_record(value, place, out)?,
             _ if key.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-') && !key.is_empty() => out.leave_out("other setting", place),
             _ => out.say(place, "not a setting of dnsmasq", "write address=/name/ for a name and all under it"),
         }
@@ -72,6 +73,25 @@ where
             // Since 2.86 a star label is what the name without it is; before it was an error.
             _ => out.entry(verdict, Kind::Subtree, name, place)?,
         }
+    }
+    Ok(())
+}
+
+/// `name,name,0.0.0.0,::`: exactly these hosts, if the addresses lead nowhere.
+fn host_record<E, F>(value: &str, place: Place<'_>, out: &mut Out<F>) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    let is_address = |part: &&str| part.parse::<IpAddr>().is_ok();
+    // A number at the end is a time to live.
+    let parts = || value.split(',').map(str::trim).filter(|part| !part.bytes().all(|c| c.is_ascii_digit()));
+    let nowhere = parts().filter(is_address).all(|address| plain::is_sink(address) == Some(true));
+    if !nowhere || !parts().any(|part| is_address(&part)) {
+        out.leave_out("answer with an address", place);
+        return Ok(());
+    }
+    for name in parts().filter(|part| !is_address(part)) {
+        out.entry(Verdict::Block, Kind::Domain, name, Place { text: name, ..place })?;
     }
     Ok(())
 }

@@ -1,8 +1,7 @@
-//! Files of proxies and firewalls, one rule a line: Squid's dstdomain, lists of URLs, maps of nginx and HAProxy, dynamic
-//! lists of firewalls.
+//! Files of proxies and packet filters, one rule a line: Squid's dstdomain, lists of URLs, maps of nginx and HAProxy, ipset.
 //!
 //! A leading dot is the name and all under it where the program has it so (dstdomain, nginx); a bare name is exactly that
-//! host. In a map the value `0`, `off`, `no`, `false` or nothing is an exception, any other blocks.
+//! host. In a map the value `white`, `0`, `off`, `no`, `false` or nothing is an exception, any other blocks.
 //!
 //! Guarantees: an expression is taken only if it says no more than one URL or one beginning of URLs.
 
@@ -74,7 +73,7 @@ where
 /// What the value of a map says.
 fn verdict(value: &str) -> Verdict {
     match value {
-        "" | "0" | "off" | "no" | "false" => Verdict::Allow,
+        "" | "0" | "off" | "no" | "false" | "white" => Verdict::Allow,
         _ => Verdict::Block,
     }
 }
@@ -145,8 +144,8 @@ where
     }
 }
 
-/// Reads a map of HAProxy: key, blanks, value.
-pub(super) fn haproxy<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, out: &mut Out<F>) -> Result<(), E>
+/// Reads a map of HAProxy: key, blanks, value. `kind`: what all keys are; `None`: each says it itself.
+pub(super) fn haproxy<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, kind: Option<Kind>, out: &mut Out<F>) -> Result<(), E>
 where
     F: FnMut(Item<'_>) -> Result<(), E>,
 {
@@ -159,53 +158,14 @@ where
         }
         let (key, value) = text.split_once(char::is_whitespace).map_or((text, "1"), |(key, value)| (key, value.trim()));
         let place = Place { line: number, column: column(raw, key), text: key };
-        match Rule::interpret_kind(key) {
-            // With `map_end` it is what is under the name; the name itself stands beside it.
+        match kind.unwrap_or_else(|| Rule::interpret_kind(key)) {
+            // With `map_end` it is what is under the name; whether it is the name too, the file does not say.
             Kind::Domain if key.starts_with('.') => out.bare(verdict(value), key, place)?,
-            Kind::Domain => out.entry(verdict(value), Kind::Domain, key, place)?,
+            Kind::Prefix => out.prefix_entry(verdict(value), key, place)?,
             kind => out.entry(verdict(value), kind, key, place)?,
         }
     }
     Ok(())
-}
-
-/// Reads what firewalls fetch: one name, URL, address or range on a line; also lines of MikroTik's `address-list`.
-pub(super) fn firewall<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, out: &mut Out<F>) -> Result<(), E>
-where
-    F: FnMut(Item<'_>) -> Result<(), E>,
-{
-    while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
-        let Some(raw) = out.text(number, line) else { continue };
-        let Some(text) = lines::content(raw).filter(|text| !text.starts_with('/')) else {
-            out.comment();
-            continue;
-        };
-        let place = Place { line: number, column: column(raw, text), text };
-        if text.starts_with("add ") {
-            match text.split_whitespace().find_map(|part| part.strip_prefix("address=")) {
-                Some(address) => one(address.trim_matches('"'), place, out)?,
-                None => out.say(place, "no address= in the line", "write add list=NAME address=ADDRESS"),
-            }
-        } else if text.contains(char::is_whitespace) && !ranges::is_range(text) {
-            out.say(place, "more than one word on a line", "write one name, URL, address or range on a line");
-        } else {
-            one(text, place, out)?;
-        }
-    }
-    Ok(())
-}
-
-fn one<E, F>(text: &str, place: Place<'_>, out: &mut Out<F>) -> Result<(), E>
-where
-    F: FnMut(Item<'_>) -> Result<(), E>,
-{
-    if ranges::is_range(text) {
-        return ranges::entry(Verdict::Block, text, place, out);
-    }
-    match Rule::interpret_kind(text) {
-        Kind::Domain => out.bare(Verdict::Block, text, place),
-        kind => out.entry(Verdict::Block, kind, text, place),
-    }
 }
 
 /// Reads what `ipset save` writes and `ipset restore` reads.

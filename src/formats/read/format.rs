@@ -67,15 +67,27 @@ formats! {
     /// Squid's `dstdomain`.
     Dstdomain = "dstdomain", "Squid's dstdomain: .name is the host and all under it, name the host alone, an address that address";
     /// Lines of nginx's `map` and `geo`.
-    Nginx = "nginx", "lines of nginx's map and geo; the value 0 allows";
+    Nginx = "nginx", "lines of nginx's map and geo; the value 0 or white allows";
     /// A map of HAProxy.
-    Haproxy = "haproxy", "a map of HAProxy: key and value; the value 0 allows";
+    Haproxy = "haproxy", "a map of HAProxy over names or addresses; the value 0 or white allows";
+    /// A map of HAProxy over whole URLs.
+    HaproxyUrls = "haproxy-urls", "a map of HAProxy over whole URLs (map_str of baseq)";
+    /// A map of HAProxy over beginnings of URLs.
+    HaproxyPrefixes = "haproxy-prefixes", "a map of HAProxy over beginnings of URLs (map_beg of baseq)";
     /// Elements of nftables' sets.
     Nft = "nft", "elements of sets in nft's language";
     /// Lines of ipset.
     Ipset = "ipset", "what ipset save writes";
     /// What firewalls fetch.
-    Firewall = "firewall", "one name, URL, address or range (first-last too) a line, and MikroTik's address-list";
+    Firewall = "firewall", "one name, URL, address or range (first-last too) a line; *.name behind name: all under it";
+    /// A URL list of PAN-OS.
+    PaloaltoUrls = "paloalto-urls", "a URL list of PAN-OS: name/ is every page of the host";
+    /// A feed of Check Point.
+    Checkpoint = "checkpoint", "a custom intelligence feed of Check Point, CSV";
+    /// A script of RouterOS.
+    Mikrotik = "mikrotik", "a script of RouterOS: dns static, firewall address-list";
+    /// Proxy auto-config.
+    Pac = "pac", "proxy auto-config as it is written here";
     /// A tar archive of category folders, as squidGuard and UT1 have them.
     Tree = "tree", "a tar archive, or with the command a folder, of CATEGORY/domains and CATEGORY/urls (squidGuard, UT1)";
     /// One URL a line, as the beginning of what is meant.
@@ -94,6 +106,9 @@ impl Format {
                 | Format::Json
                 | Format::Nginx
                 | Format::Haproxy
+                | Format::HaproxyUrls
+                | Format::HaproxyPrefixes
+                | Format::Pac
                 | Format::Ipset
         )
     }

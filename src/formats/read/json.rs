@@ -99,7 +99,7 @@ where
         done.map_err(|error| *failed.borrow_mut() = Some(error)).is_ok()
     };
     let mut reader = serde_json::Deserializer::from_reader(source);
-    let top = Part { holds: None, each: &mut each, arrays: &mut arrays, counters: &counters };
+    let top = Part { holds: None, top: true, each: &mut each, arrays: &mut arrays, counters: &counters };
     let done = top.deserialize(&mut reader).and_then(|()| reader.end());
     if let Some(error) = failed.into_inner() {
         return Err(error);
@@ -121,8 +121,10 @@ where
 
 /// A part of the document: an array of entries, or an object in which such arrays are.
 struct Part<'p, C> {
-    /// `None`: a string here is none.
+    /// What an array here holds, as the member's name says.
     holds: Option<Holds>,
+    /// The document itself: a number or a text is none.
+    top: bool,
     each: &'p mut C,
     arrays: &'p mut u64,
     counters: &'p Counters,
@@ -135,11 +137,42 @@ impl<'de, C: FnMut(Holds, &Value) -> bool> DeserializeSeed<'de> for Part<'_, C> 
     }
 }
 
+impl<C> Part<'_, C> {
+    /// A member may have a list's name and hold something else: `"entries": 3`.
+    fn no_list<E: serde::de::Error>(self) -> Result<(), E> {
+        if self.top { Err(E::custom("neither an array nor an object")) } else { Ok(()) }
+    }
+}
+
 impl<'de, C: FnMut(Holds, &Value) -> bool> Visitor<'de> for Part<'_, C> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of entries, or an object with one")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        self.no_list()
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        self.no_list()
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        self.no_list()
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
+        self.no_list()
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.no_list()
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
+        self.no_list()
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
@@ -161,7 +194,13 @@ impl<'de, C: FnMut(Holds, &Value) -> bool> Visitor<'de> for Part<'_, C> {
                     object.next_value::<IgnoredAny>()?;
                     self.counters.done();
                 }
-                holds => object.next_value_seed(Part { holds, each: &mut *self.each, arrays: self.arrays, counters: self.counters })?,
+                holds => object.next_value_seed(Part {
+                    holds,
+                    top: false,
+                    each: &mut *self.each,
+                    arrays: self.arrays,
+                    counters: self.counters,
+                })?,
             }
         }
         Ok(())

@@ -8,6 +8,7 @@
 //! `;` without a blank before them are part of the word, and in a host name an issue: nothing is dropped silently.
 
 mod adblock;
+mod appliances;
 mod csv;
 mod detect;
 mod dnsmasq;
@@ -34,7 +35,7 @@ mod zone;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use crate::list::{Attributes, Code, EntryError};
+use crate::list::{Attributes, Code, EntryError, Kind};
 
 pub use format::{Format, NotAFormat};
 pub use header::{Header, HeaderError, header};
@@ -286,8 +287,14 @@ where
         Format::Dstdomain => filters::dstdomain(lines, out),
         Format::Urls => filters::urls(lines, out),
         Format::Nginx => filters::nginx(lines, out),
-        Format::Haproxy => filters::haproxy(lines, out),
-        Format::Firewall => filters::firewall(lines, out),
+        Format::Haproxy => filters::haproxy(lines, None, out),
+        Format::HaproxyUrls => filters::haproxy(lines, Some(Kind::Url), out),
+        Format::HaproxyPrefixes => filters::haproxy(lines, Some(Kind::Prefix), out),
+        Format::Firewall => appliances::firewall(lines, out),
+        Format::PaloaltoUrls => appliances::paloalto_urls(lines, out),
+        Format::Checkpoint => appliances::checkpoint(lines, out),
+        Format::Mikrotik => appliances::mikrotik(lines, out),
+        Format::Pac => appliances::pac(lines, out.exceptions, out),
         Format::Ipset => filters::ipset(lines, out),
         Format::Nft => ranges::nft(lines, out),
         Format::Adblock => adblock::read(lines, out),

@@ -28,7 +28,7 @@ pub(super) struct Out<F> {
     default: String,
     pub(super) subtree: bool,
     pub(super) wildcards: Wildcards,
-    exceptions: Exceptions,
+    pub(super) exceptions: Exceptions,
     /// The file in the archive that is being read.
     pub(super) file: String,
     pub(super) summary: Summary,

@@ -228,3 +228,14 @@ fn long_streams_are_read_as_streams() {
     assert_eq!((summary.lines, summary.entries, summary.issues_total), (200_002, 200_001, 1));
     assert_eq!(last, "domain:last.example");
 }
+
+#[test]
+fn every_format_is_in_the_operators_table() {
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/OPERATIONS.md")).expect("the docs");
+    let table: Vec<&str> = docs.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split(" | ").next()).collect();
+    for format in Format::ALL {
+        assert!(table.iter().any(|row| row.contains(&format!("`{format}`"))), "{format} is not in docs/OPERATIONS.md");
+        assert_eq!(format.name().parse(), Ok(*format));
+        assert!(!format.about().is_empty());
+    }
+}

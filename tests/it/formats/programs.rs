@@ -87,11 +87,46 @@ fn firewalls() {
             ("192.0.2.1-2001:db8::1", "issue: a range that ends"),
             ("0.0.0.0/0", "issue:"),
             ("*.a.example", "issue:"),
-            ("add list=x address=192.0.2.1 comment=\"y z\"", "+cidr:192.0.2.1/32"),
-            ("add list=x address=a.example", "+domain:a.example"),
-            ("/ip firewall address-list", ""),
+            ("a.example\n*.a.example", "+subtree:a.example"),
+            ("a.example\n*.b.example", "+domain:a.example issue: \"*.b.example\" has a wildcard"),
+            ("b.example\na.example\n*.a.example", "+domain:b.example +subtree:a.example"),
         ],
     );
+    table(
+        Format::Mikrotik,
+        &[
+            ("/ip firewall address-list\nadd list=x address=192.0.2.1 comment=\"y z\"", "+cidr:192.0.2.1/32"),
+            ("/ip firewall address-list add list=\"x\" address=a.example", "+domain:a.example"),
+            ("/ip dns static add name=\"a.example\" type=NXDOMAIN match-subdomain=yes", "+subtree:a.example"),
+            ("/ip dns static\nadd name=a.example address=0.0.0.0", "+domain:a.example"),
+            ("/ip dns static add name=a.example address=192.0.2.1", "left out: answer with an address"),
+            ("/ip dns static add regexp=\".*\" address=0.0.0.0", "left out: regular expression"),
+            ("/ip firewall address-list remove [find list=\"x\"]", ""),
+            ("add list=x", "issue:"),
+        ],
+    );
+    table(
+        Format::PaloaltoUrls,
+        &[
+            ("a.example/", "+domain:a.example"),
+            ("a.example/\n*.a.example/", "+subtree:a.example"),
+            ("a.example/x", "+url:a.example/x"),
+            ("a.example", "+url:a.example/"),
+            ("*.a.example/", "issue:"),
+        ],
+    );
+    table(
+        Format::Checkpoint,
+        &[
+            ("x,a.example,Domain,high,high,AB,", "+domain:a.example"),
+            ("x,192.0.2.0-192.0.2.255,IP Range", "+cidr:192.0.2.0/24"),
+            ("x,00112233445566778899aabbccddeeff,MD5", "left out: indicator of another type"),
+            ("x", "issue:"),
+        ],
+    );
+    let pac = "var listed = {\n\"a.example\":1,\n\".\":0};\nvar yes = \"DIRECT\", no = \"PROXY 127.0.0.1:9\";\n";
+    assert!(read(pac.as_bytes(), &as_format(Format::Pac)).is_err(), "it allows");
+    assert!(read(&pac.as_bytes()[..40], &as_format(Format::Pac)).is_err(), "it is cut off");
     table(
         Format::Ipset,
         &[
