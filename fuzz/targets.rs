@@ -31,12 +31,14 @@ use bwld::{
 
 #[path = "matching.rs"]
 pub mod matching;
+#[path = "zones.rs"]
+pub mod zones;
 
 /// A target: any bytes, no panic.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of the files in `fuzz_targets/`.
-pub const TARGETS: [(&str, Target); 27] = [
+pub const TARGETS: [(&str, Target); 29] = [
     ("canonical", canonical),
     ("entry", entry),
     ("names", names),
@@ -64,6 +66,8 @@ pub const TARGETS: [(&str, Target); 27] = [
     ("question", matching::question),
     ("index_open", matching::index_open),
     ("look_up", matching::look_up),
+    ("dns_request", zones::dns_request),
+    ("dns_names", zones::dns_names),
 ];
 
 /// Canonical form is reached in one step, is ASCII, and a rule that exists reads back.

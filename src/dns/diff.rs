@@ -120,7 +120,10 @@ async fn span(deltas: &Deltas, list: &Arc<PublishedList>, from: Serial, to: Seri
             tracing::error!(%error, "an incremental transfer is answered with the whole zone");
             return Ok(None);
         }
-        Err(_) => return Ok(None),
+        Err(reason) => {
+            tracing::debug!(%reason, "no increment");
+            return Ok(None);
+        }
     };
     let read = move || {
         let bytes = decompress("a delta", &span.zstd, span.size).ok()?;

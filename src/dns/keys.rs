@@ -127,6 +127,8 @@ impl Keys {
                         Ok(_) => Err(DnsError::Message("a replayed request passed".into())),
                     };
                 }
+                // What was signed is the original ID; what is answered is the one that came.
+                request.header_mut().set_id(whole.header().id());
                 let key = signer.key().name().to_bytes();
                 Ok(Signature::Good(Box::new(signer), key))
             }

@@ -25,7 +25,7 @@ mod transfer;
 mod zone;
 mod zones;
 
-pub use content::{Owner, walk};
+pub use content::{Owner, Owners, Said, owners, walk};
 pub use diff::{Diff, diff};
 pub use error::DnsError;
 pub use metrics::DnsMetrics;

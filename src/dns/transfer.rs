@@ -24,6 +24,9 @@ const KEPT: usize = 16;
 /// Changed names of an increment that is kept.
 const KEPT_NAMES: usize = 50_000;
 
+/// An increment may have this many records more than the whole zone: for so few it is not worth having all replaced.
+const LARGER: u64 = 100;
+
 type Key = (Name<Bytes>, u64, u64);
 type Made = Arc<OnceCell<Option<Arc<Diff>>>>;
 
@@ -146,8 +149,10 @@ impl Service {
         if diff.as_ref().is_none_or(|diff| diff.len() > KEPT_NAMES) {
             self.diffs.forget(&key);
         }
-        let whole = zone.records().unwrap_or_else(|| stand.lists.iter().map(|list| list.head.entries).sum());
-        Ok(diff.filter(|diff| (diff.len() as u64) <= whole.max(1_000)))
+        let counted = zone.records().unwrap_or_else(|| stand.lists.iter().map(|list| list.head.entries).sum());
+        // The zone has at least what comes now; its count may be older.
+        let whole = |diff: &Diff| counted.max(diff.added.len() as u64) + LARGER;
+        Ok(diff.filter(|diff| diff.len() as u64 <= whole(diff)))
     }
 
     /// Starts making messages on a thread that may block. Waits for its turn, and says SERVFAIL when that does not come.

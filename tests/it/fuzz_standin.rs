@@ -9,6 +9,7 @@ use bwld::{
     list::Digest,
     store::{BaseWriter, Disk, Journal, JournalOptions, faults::HastyDisk},
 };
+use domain::base::Rtype;
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 
 #[path = "../../fuzz/targets.rs"]
@@ -37,6 +38,11 @@ fn seeds() -> Vec<Vec<u8>> {
     .map(|seed| seed.as_bytes().to_vec())
     .collect();
     seeds.push([&[0][..], &[7; 32]].concat());
+    // Requests for the zones of `fuzz/zones.rs`: an SOA, a transfer, an increment; and entries behind the length of a zone's name.
+    for (zone, kind, serial) in [("z.example", Rtype::SOA, None), ("k.example", Rtype::AXFR, None), ("z.example", Rtype::IXFR, Some(1))] {
+        seeds.push(crate::dns::question(zone, kind, serial));
+    }
+    seeds.extend(["\x10subtree:a.example", "\x10cidr:2001:db8::/32", "\x10domain:a.rpz-ip"].map(|seed| seed.as_bytes().to_vec()));
     seeds.extend(foreign());
     seeds.push(
         "+domain:a.example\n+subtree:a.example\tcat=x\n+prefix:a.example/p\n+cidr:10.0.0.0/8\n+prefix:10.0.0.1/p\n.\n\

@@ -5,6 +5,7 @@ mod capi;
 mod cli;
 mod cli_follow;
 mod config;
+mod dns;
 mod docs;
 mod export;
 mod failing_disk;

@@ -1,0 +1,142 @@
+//! Real sockets on loopback: half-open connections, storms, garbage, and that a transfer works beside all of them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bwld::dns::{Limits, bind};
+use bwld::list::Colour;
+use domain::base::{Message, Rtype};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::oneshot;
+
+use super::{Got, Secondary, World, options, question, zone};
+use crate::support::DEADLINE;
+
+async fn serve(world: &World, limits: Limits) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    let options = bwld::dns::DnsOptions { limits, ..options(vec![zone("z.example", &["one"], &[])]) };
+    let bound = bind(&options, None).await.unwrap();
+    let address = bound.addresses()[0];
+    let (stop, stopped) = oneshot::channel();
+    let service = world.service(&options);
+    let serving = tokio::spawn(bound.serve(
+        service,
+        async move {
+            let _ = stopped.await;
+        },
+        DEADLINE,
+    ));
+    (address, stop, serving)
+}
+
+fn world(names: usize) -> World {
+    let world = World::new(&[("one", Colour::Black)]);
+    let none: [&str; 0] = [];
+    let lines: Vec<String> = (0..names).map(|i| format!("subtree:n{i}.example")).collect();
+    lines.chunks(9_000).for_each(|chunk| world.publish("one", chunk, &none));
+    world
+}
+
+/// The whole zone over a connection.
+async fn transfer(stream: &mut TcpStream) -> std::io::Result<Secondary> {
+    let request = question("z.example", Rtype::AXFR, None);
+    stream.write_u16(u16::try_from(request.len()).unwrap()).await?;
+    stream.write_all(&request).await?;
+    let mut messages: Vec<Message<Vec<u8>>> = Vec::new();
+    let mut ends = 0;
+    while ends < 2 {
+        let mut bytes = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut bytes).await?;
+        let message = Message::from_octets(bytes).unwrap();
+        ends += super::records(std::slice::from_ref(&message)).iter().filter(|r| matches!(r, super::Record::Soa(_))).count();
+        messages.push(message);
+    }
+    let mut secondary = Secondary::default();
+    assert_eq!(secondary.take(&messages), Got::Whole);
+    Ok(secondary)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_open_connections_and_storms_disturb_nobody() {
+    let world = world(1_000);
+    let limits = Limits { per_source: 20, idle: Duration::from_millis(300), ..Limits::default() };
+    let (address, stop, serving) = serve(&world, limits).await;
+    let all = async {
+        // Half a length, half a request, nothing at all: closed when their time is over.
+        let mut half = Vec::new();
+        for n in 0..18 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let _ = stream.write_all([&[][..], &[0], &[0, 40, 1, 2, 3]][n % 3]).await;
+            half.push(stream);
+        }
+        // Garbage in datagrams.
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for n in 0..500u16 {
+            let _ = socket.send_to(&n.to_be_bytes().repeat(usize::from(n % 40)), address).await;
+        }
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        for _ in 0..5 {
+            assert_eq!(transfer(&mut stream).await.unwrap().zone.len(), 2_000, "many requests over one connection");
+        }
+        drop(stream);
+        for mut stream in half {
+            assert_eq!(stream.read(&mut [0; 16]).await.unwrap_or(0), 0, "closed");
+        }
+        // Beyond the limit of one source a connection is closed at once, and there is room again when others are gone.
+        let mut held = Vec::new();
+        for _ in 0..40 {
+            held.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut closed = 0;
+        for stream in &mut held {
+            closed += usize::from(tokio::time::timeout(Duration::from_millis(20), stream.read_u8()).await.is_ok());
+        }
+        assert!(closed >= 20, "{closed} of 40 are closed at once");
+        drop(held);
+        loop {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            if let Ok(secondary) = transfer(&mut stream).await {
+                assert_eq!(secondary.zone.len(), 2_000);
+                break;
+            }
+        }
+        // A request that is too large ends its connection.
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&[0xff, 0xff]).await.unwrap();
+        assert_eq!(stream.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    };
+    tokio::time::timeout(DEADLINE, all).await.expect("in time");
+    stop.send(()).unwrap();
+    tokio::time::timeout(DEADLINE, serving).await.expect("it stops").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transfers_wait_for_their_turn_and_who_reads_nothing_is_cut_off() {
+    let world = world(20_000);
+    let limits = Limits { transfers: 2, stall: Duration::from_millis(400), ..Limits::default() };
+    let (address, stop, serving) = serve(&world, limits).await;
+    let all = async {
+        // Two that ask and do not read hold both places, until they are cut off.
+        let mut lazy = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = question("z.example", Rtype::AXFR, None);
+            for _ in 0..20 {
+                stream.write_u16(u16::try_from(request.len()).unwrap()).await.unwrap();
+                stream.write_all(&request).await.unwrap();
+            }
+            lazy.push(stream);
+        }
+        let storm = (0..12).map(|_| async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            transfer(&mut stream).await.unwrap().zone.len()
+        });
+        for records in futures_util::future::join_all(storm).await {
+            assert_eq!(records, 40_000);
+        }
+        drop(lazy);
+    };
+    tokio::time::timeout(DEADLINE, all).await.expect("in time");
+    stop.send(()).unwrap();
+    tokio::time::timeout(DEADLINE, serving).await.expect("it stops").unwrap();
+}
