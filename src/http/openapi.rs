@@ -8,7 +8,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
+use utoipa::PartialSchema as _;
 
+use crate::list::{ListId, Serial};
 use crate::publisher::Refusal;
 
 use super::app::Shared;
@@ -85,7 +87,7 @@ fn content(content: &Content, schemas: &mut BTreeMap<String, Value>) -> Option<V
 }
 
 fn operation(route: &Route, schemas: &mut BTreeMap<String, Value>) -> Value {
-    let path = route.path_parameters().map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+    let path = route.path_parameters().map(|name| json!({"name": name, "in": "path", "required": true, "schema": in_path(name)}));
     let asked = route.parameters.iter().map(|p| {
         let place = if p.place == In::Query { "query" } else { "header" };
         json!({"name": p.name, "in": place, "description": p.about, "schema": p.schema})
@@ -124,6 +126,17 @@ fn operation(route: &Route, schemas: &mut BTreeMap<String, Value>) -> Value {
         operation["requestBody"] = json!({"content": content(body, schemas), "required": required});
     }
     operation
+}
+
+/// The schema of a parameter of the path, by its name.
+fn in_path(name: &str) -> Value {
+    match name {
+        "list" => json(&ListId::schema()),
+        "from" | "to" | "serial" | "n" => json(&Serial::schema()),
+        "b" => json!({"type": "integer", "minimum": 0}),
+        "digest" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+        _ => json!({"type": "string"}),
+    }
 }
 
 /// Statuses of the problems that a call may answer with.

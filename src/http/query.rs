@@ -29,6 +29,16 @@ impl<'a> Query<'a> {
         self.get(name)?.map(parse).transpose()
     }
 
+    /// A number from `least` to `most`.
+    pub(super) fn within(&self, name: &str, least: usize, most: usize) -> Result<Option<usize>, Problem> {
+        match self.parsed::<usize>(name)? {
+            Some(number) if !(least..=most).contains(&number) => {
+                Err(Problem::bad_request("bad-parameter", format!("{name}: is a number from {least} to {most}")))
+            }
+            number => Ok(number),
+        }
+    }
+
     /// A flag: `name`, `name=true` or `name=1` sets it.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.get(name)? {

@@ -31,6 +31,7 @@ mod publishing;
 mod python;
 mod raw;
 mod readme;
+mod schemathesis;
 mod shared_data;
 mod signed;
 mod store;

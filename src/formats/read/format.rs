@@ -8,7 +8,6 @@ macro_rules! formats {
     ($($(#[$about:meta])* $name:ident = $word:literal, $text:literal;)*) => {
         /// A format of a file of rules.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
-        #[cfg_attr(feature = "daemon", derive(utoipa::ToSchema))]
         pub enum Format {
             $($(#[$about])* #[serde(rename = $word)] $name,)*
         }
@@ -118,6 +117,18 @@ impl Format {
         Format::ALL.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ")
     }
 }
+
+#[cfg(feature = "daemon")]
+impl utoipa::PartialSchema for Format {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let names = Format::ALL.iter().map(|format| format.name());
+        let object = utoipa::openapi::schema::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String);
+        object.description(Some("A format of a file of rules.")).enum_values(Some(names)).into()
+    }
+}
+
+#[cfg(feature = "daemon")]
+impl utoipa::ToSchema for Format {}
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -61,7 +61,7 @@ async fn page(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Result
     let query = Query::read(query.as_deref());
     query.only(&["before", "limit"])?;
     let before = line_number(&query, "before")?;
-    let limit = query.parsed::<usize>("limit")?.unwrap_or(LINES.0).clamp(1, LINES.1);
+    let limit = query.within("limit", 1, LINES.1)?.unwrap_or(LINES.0);
     let store = admin(&shared)?.store;
     let read = blocking(move || Ok((store.act_tip()?, store.acts(before, limit + 1)?))).await?;
     let (tip, mut lines) = read.map_err(|e| refused(&shared, &PublishError::Store(e)))?;

@@ -75,10 +75,6 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-fn bounded(query: &Query<'_>, name: &str, (default, most): (usize, usize)) -> Result<usize, Problem> {
-    Ok(query.parsed::<usize>(name)?.unwrap_or(default).min(most))
-}
-
 /// The only parameter of what changes a list as such: `dry_run`.
 fn dry_run(query: Option<&str>) -> Result<bool, Problem> {
     let query = Query::read(query);
@@ -171,7 +167,7 @@ pub(super) async fn staged(
     let id = list_id(&id)?;
     let query = Query::read(query.as_deref());
     query.only(&["lines"])?;
-    let lines = bounded(&query, "lines", LINES)?;
+    let lines = query.within("lines", 0, LINES.1)?.unwrap_or(LINES.0);
     Ok(Json(with_publisher(&shared, move |publisher| publisher.staged(&id, lines)).await?))
 }
 
@@ -207,6 +203,6 @@ pub(super) async fn log(State(shared): State<Shared>, Path(id): Path<String>, Ra
     let query = Query::read(query.as_deref());
     query.only(&["before", "limit"])?;
     let before = query.parsed::<Serial>("before")?;
-    let limit = bounded(&query, "limit", VERSIONS)?;
+    let limit = query.within("limit", 1, VERSIONS.1)?.unwrap_or(VERSIONS.0);
     Ok(Json(with_publisher(&shared, move |publisher| publisher.log(&id, before, limit)).await?))
 }
