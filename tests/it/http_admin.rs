@@ -187,7 +187,7 @@ async fn an_import_that_is_cut_too_large_or_damaged_stages_nothing() {
     assert!(raw.closes().await);
     for (query, code) in [
         ("?mode=both", "bad-parameter"),
-        ("?format=xml", "bad-parameter"),
+        ("?format=word", "bad-parameter"),
         ("?scope=all", "bad-parameter"),
         ("?strict=maybe", "bad-parameter"),
         ("?cat=No!", "bad-parameter"),
