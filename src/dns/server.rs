@@ -223,16 +223,14 @@ async fn connections(
     while open.join_next().await.is_some() {}
 }
 
-/// One connection over TLS: only who speaks `dot` (RFC 9103 section 8.2) is served.
+/// One connection over TLS. Who offers protocols must offer `dot` (RFC 9103 section 7.1), or the handshake fails; who offers
+/// none is served too, because Unbound (1.17 at least) transfers zones so.
 async fn encrypted(stream: TcpStream, accept: &TlsAcceptor, source: SocketAddr, service: &Arc<Service>, stopped: watch::Receiver<bool>) {
     let shaken = match timeout(service.limits.idle, accept.accept(stream)).await {
         Ok(Ok(shaken)) => shaken,
         Ok(Err(error)) => return service.say(source, &format!("TLS could not be set up: {error}")),
         Err(_) => return,
     };
-    if shaken.get_ref().1.alpn_protocol().is_none_or(|protocol| protocol != b"dot") {
-        return service.say(source, "a client over TLS that does not name the protocol \"dot\"");
-    }
     connection(shaken, source, service, stopped).await;
 }
 

@@ -44,6 +44,15 @@ pub fn with<F: FnOnce()>(programs: &[&str], test: F) {
     assert!(output.status.success(), "{name} failed, see above ({})", output.status);
 }
 
+/// As [`with`], for what needs any port or address of loopback: it is skipped where there are no namespaces.
+pub fn with_a_network<F: FnOnce()>(programs: &[&str], test: F) {
+    if is_alone() || possible() {
+        return with(programs, test);
+    }
+    assert!(std::env::var_os("CI").is_none(), "CI must allow network namespaces: run it as root, or allow users to make them");
+    println!("skipped: this test because it needs a network namespace, which this machine does not allow");
+}
+
 /// Whether this process has loopback for itself.
 pub fn is_alone() -> bool {
     std::env::var_os(MARK).is_some()

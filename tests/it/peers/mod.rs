@@ -8,20 +8,21 @@
 //! A program that is absent makes its test say so and pass; with `CI` set it fails.
 
 mod alone;
+mod bind;
+mod by_hand;
 mod harness;
-#[allow(dead_code)] // until the first peers come
+mod knot;
+mod powerdns;
 mod program;
-#[allow(dead_code)]
 mod question;
-#[allow(dead_code)]
 mod recipe;
+mod site;
+mod story;
+mod unbound;
 mod world;
 
-pub use alone::{is_alone, with};
-#[allow(unused_imports)]
-pub use program::{Program, find, free_port};
-#[allow(unused_imports)]
+pub use alone::{is_alone, with, with_a_network};
+pub use program::{Program, find};
 pub use question::{Answer, ask};
-#[allow(unused_imports)]
-pub use recipe::recipe;
+pub use recipe::{Recipe, recipe};
 pub use world::World;

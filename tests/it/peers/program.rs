@@ -96,6 +96,7 @@ impl Program {
     }
 
     /// Sends the signal by which most programs read their files again.
+    #[allow(dead_code)] // for the filters by file
     pub fn hang_up(&self) {
         self.signal(rustix::process::Signal::HUP);
     }

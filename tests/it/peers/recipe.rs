@@ -42,6 +42,11 @@ impl Recipe {
         self
     }
 
+    /// Whether `printed` stands in it.
+    pub fn has(&self, printed: &str) -> bool {
+        self.text.contains(printed)
+    }
+
     /// The text; no address of the documentation's networks may be left in it.
     #[track_caller]
     pub fn text(self) -> String {

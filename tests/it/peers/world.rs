@@ -1,9 +1,10 @@
-//! All name servers of the world in one thread: any name has the address 198.18.0.1, also the root.
+//! All name servers of the world in one thread: any name has the address 198.18.0.1, but
+//! `ns.world`, its own name, has its own, so that it may also be a resolver's root.
 //!
 //! A resolver in a test forwards everything here, so that no question ever leaves the machine.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -40,7 +41,7 @@ impl World {
             let mut buffer = [0; 4096];
             while !done.load(Ordering::Relaxed) {
                 let Ok((length, from)) = udp.recv_from(&mut buffer) else { continue };
-                if let Some(answer) = answer(&buffer[..length]) {
+                if let Some(answer) = answer(&buffer[..length], address) {
                     let _ = udp.send_to(&answer, from);
                 }
             }
@@ -48,7 +49,7 @@ impl World {
         let done = over.clone();
         std::thread::spawn(move || {
             for stream in tcp.incoming().flatten().take_while(|_| !done.load(Ordering::Relaxed)) {
-                std::thread::spawn(move || serve(stream));
+                std::thread::spawn(move || serve(stream, address));
             }
         });
         World { address, over }
@@ -69,21 +70,22 @@ impl Drop for World {
 }
 
 /// Answers on one connection until it ends.
-fn serve(mut stream: TcpStream) -> Option<()> {
+fn serve(mut stream: TcpStream, address: SocketAddr) -> Option<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     loop {
         let mut length = [0; 2];
         stream.read_exact(&mut length).ok()?;
         let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
         stream.read_exact(&mut question).ok()?;
-        let answer = answer(&question)?;
+        let answer = answer(&question, address)?;
         let length = u16::try_from(answer.len()).ok()?;
         stream.write_all(&[&length.to_be_bytes(), answer.as_slice()].concat()).ok()?;
     }
 }
 
-/// A for every name, NS and SOA for the root, and for anything else that the name has no such record.
-fn answer(question: &[u8]) -> Option<Vec<u8>> {
+/// A for every name, NS and SOA for the root, and for anything else that the name has no such record. Names have letters
+/// of any case: `==` on them does not mind.
+fn answer(question: &[u8], address: SocketAddr) -> Option<Vec<u8>> {
     let message = Message::from_octets(question).ok()?;
     let asked = message.sole_question().ok()?;
     let host: Name<Vec<u8>> = "ns.world.".parse().expect("a name");
@@ -93,7 +95,13 @@ fn answer(question: &[u8]) -> Option<Vec<u8>> {
     let root = asked.qname().iter().count() == 1;
     // Never kept in a cache: a resolver whose policy changed is to ask again.
     match asked.qtype() {
-        Rtype::A => builder.push((asked.qname(), Ttl::ZERO, A::new(ADDRESS))).ok()?,
+        Rtype::A => {
+            let own = match address.ip() {
+                IpAddr::V4(own) if *asked.qname() == host => own,
+                _ => ADDRESS,
+            };
+            builder.push((asked.qname(), Ttl::ZERO, A::new(own))).ok()?;
+        }
         Rtype::NS if root => builder.push((asked.qname(), Ttl::HOUR, Ns::new(host))).ok()?,
         Rtype::SOA if root => builder.push((asked.qname(), Ttl::HOUR, soa)).ok()?,
         _ => {
