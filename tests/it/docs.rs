@@ -79,7 +79,7 @@ fn texts_name_settings_that_exist() {
             let word = word.trim_end_matches('.');
             let Some((section, key)) = word.split_once('.') else { continue };
             // `follow.py`, `bwld-serve.service` and the like are files.
-            if !example.contains_key(section) || ["py", "rs", "md", "service", "timer"].contains(&key) {
+            if !example.contains_key(section) || ["py", "rs", "md", "service", "timer", "address"].contains(&key) {
                 continue;
             }
             let known = example[section].as_table().expect("a section").contains_key(key);
