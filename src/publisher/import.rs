@@ -14,6 +14,7 @@ use super::changes::{Staged, write};
 use super::chunks::{LineSender, fan_out, first_cause, join};
 use super::guards::{Screen, Tally};
 use super::lines::{Lines, NoLines, Outcome, Over, stage};
+use super::policy::Demands;
 use super::publish::LISTED;
 use super::reading::{Lot, read_lots};
 use super::state::{Slot, State};
@@ -113,15 +114,15 @@ impl Publisher {
     ) -> Result<ImportReport, PublishError> {
         let by = &by.into();
         let slot = self.slot(id)?;
-        let (fresh, meta) = {
+        let (fresh, meta, demands) = {
             let state = slot.lock();
             state.in_service()?;
-            (is_fresh(&state), state.meta.clone())
+            (is_fresh(&state), state.meta.clone(), state.demands.clone())
         };
         // Reading takes long; others may look at the list and change it meanwhile.
         if fresh && !options.strict && !options.dry_run {
-            let intake = self.read_ahead(&meta, input, &options.read, progress)?;
-            return self.import_ahead(&slot, &meta, intake, options, by);
+            let intake = self.read_ahead(&meta, &demands, input, &options.read, progress)?;
+            return self.import_ahead(&slot, (&meta, &demands), intake, options, by);
         }
         let (summary, sorter) = self.read_sorted(input, &options.read, progress)?;
         let mut sorted = sorter.finish()?;
@@ -138,7 +139,7 @@ impl Publisher {
     fn import_ahead(
         &self,
         slot: &Slot,
-        meta: &Arc<ListMeta>,
+        (meta, demands): (&Arc<ListMeta>, &Arc<Demands>),
         intake: Intake,
         options: &ImportOptions,
         by: &By,
@@ -148,7 +149,7 @@ impl Publisher {
         let mut state = slot.lock();
         state.in_service()?;
         if rest.is_none() && is_fresh(&state) {
-            let staged = Staged { screened: Arc::ptr_eq(meta, &state.meta), ..ahead };
+            let staged = Staged { screened: Arc::ptr_eq(meta, &state.meta) && Arc::ptr_eq(demands, &state.demands), ..ahead };
             return self.finish_import(&mut state, summary, found, Some(staged), duplicates, options.mode, by);
         }
         let artefacts = self.store.artefacts();
@@ -202,6 +203,7 @@ impl Publisher {
     fn read_ahead(
         &self,
         meta: &ListMeta,
+        demands: &Demands,
         input: &mut dyn BufRead,
         options: &ReadOptions,
         progress: &ImportProgress,
@@ -210,9 +212,9 @@ impl Publisher {
         let (mut sender, [receiver]) = fan_out();
         thread::scope(|scope| {
             let written = scope.spawn(move || write(artefacts, &receiver));
-            let mut ahead = Ahead::new(Screen::new(meta, &self.options));
+            let mut ahead = Ahead::new(Screen::new(meta, &self.options, demands));
             let mut rest: Option<Sorter> = None;
-            let screen = || Some(Screen::new(meta, &self.options));
+            let screen = || Some(Screen::new(meta, &self.options, demands));
             let summary = read_lots(input, options, progress, screen, |lot| {
                 let lot = if rest.is_none() { ahead.takes_lot(lot, &mut sender)? } else { Some(lot) };
                 for (sign, line) in lot.iter().flat_map(Lot::lines) {
@@ -275,7 +277,7 @@ impl Publisher {
             Some(staged) => staged.lines(artefacts)?,
             None => Box::new(NoLines),
         };
-        let mut screen = Screen::new(&state.meta, &self.options);
+        let mut screen = Screen::new(&state.meta, &self.options, &state.demands);
         let mut found = Found::default();
         let mut refusals = Vec::new();
         let refuses = |line: &str| {

@@ -8,7 +8,9 @@
 
 mod ahead;
 mod api;
+mod approval;
 mod base;
+mod beside;
 mod changes;
 mod check;
 mod chunks;
@@ -21,6 +23,7 @@ mod maintain;
 mod metrics;
 mod options;
 mod pack;
+mod policy;
 mod progress;
 mod protect;
 mod publish;
@@ -42,11 +45,14 @@ pub use api::{
     ChangeRequest, CheckReport, ImportMode, ImportReport, ListPatch, ListView, LogPage, NewList, PublishReport, PublishRequest, PutEntry,
     Refusal, StagedView,
 };
+pub use approval::{StagedReview, Unreviewed};
+pub use beside::{Beside, Undone, Wish};
 pub use error::{Class, PublishError};
 pub use import::ImportOptions;
 pub use maintain::Maintenance;
 pub use metrics::{PublisherMetrics, Signed};
 pub use options::PublisherOptions;
+pub use policy::ListPolicy;
 pub use progress::ImportProgress;
 pub use protect::{Protected, ProtectedError};
 

@@ -15,6 +15,8 @@ pub struct PublisherOptions {
     pub renew_after: u64,
     /// Names no black list may block.
     pub protected: Protected,
+    /// Names that many people visit: to block one needs an approval more.
+    pub popular: Protected,
     /// Guard: share of the list, in per cent, that one publication may add or remove …
     pub guard_percent: u64,
     /// … unless it is no more than this many entries.
@@ -34,6 +36,7 @@ impl PublisherOptions {
             lifetime: 24 * 3600,
             renew_after: 6 * 3600,
             protected: Protected::default(),
+            popular: Protected::default(),
             guard_percent: 20,
             guard_entries: 1_000,
             keep_deltas: 30 * 24 * 3600,

@@ -12,12 +12,12 @@ use crate::wire::{Act, Delta, DeltaHeader, Head, SnapshotHeader, bits_for, compr
 use super::base::{Haste, list_lines, write_base};
 use super::changes::Staged;
 use super::error::cut;
-use super::guards::{FORCEABLE, Screen, Tally, too_much};
+use super::guards::{FORCEABLE, Screen, Tally, frozen, too_much};
 use super::lines::{Lines, SmallChanges, apply};
 use super::pack::{Packer, level_for};
 use super::sign::snapshot_ref;
 use super::state::State;
-use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal, Signed};
+use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal, Signed, StagedView};
 
 /// Refusals that are listed; the rest is counted.
 pub(super) const LISTED: usize = 100;
@@ -35,8 +35,8 @@ struct Made {
 }
 
 /// Where a version stands in its list's history.
-struct Place {
-    serial: Serial,
+pub(super) struct Place {
+    pub(super) serial: Serial,
     /// Version digest of the one before.
     previous: Option<Digest>,
     /// The newest version, if a delta leads from it.
@@ -59,28 +59,44 @@ impl Publisher {
         if nothing && state.published.is_some() {
             return Ok(PublishReport { version: None, changes: self.view_staged(&state, 0)? });
         }
-        let mut changes = self.view_staged(&state, if request.dry_run { LISTED } else { 0 })?;
-        if !changes.refused.is_empty() && !request.dry_run {
-            return Err(PublishError::Refused(changes.refused));
-        }
-        if let Some(staged) = &mut state.staged {
-            staged.screened |= changes.refused.is_empty();
-        }
-        let forced = |guard: &Refusal| request.force.iter().any(|name| guard.place == format!("guard:{name}"));
-        let (overridden, standing): (Vec<Refusal>, Vec<Refusal>) = changes.guards.drain(..).partition(forced);
-        if !standing.is_empty() && !request.dry_run {
-            return Err(PublishError::Refused(standing));
-        }
-        changes.guards = standing;
+        let (mut changes, forced) = self.checked(&mut state, &request.force, if request.dry_run { LISTED } else { 0 }, false)?;
         if request.dry_run {
             return Ok(PublishReport { version: None, changes });
         }
-        let forced = overridden.iter().map(|guard| guard.place.trim_start_matches("guard:").to_owned()).collect();
+        for refusals in [&mut changes.refused, &mut changes.guards] {
+            if !refusals.is_empty() {
+                return Err(PublishError::Refused(std::mem::take(refusals)));
+            }
+        }
         let version = self.publish_staged(&mut state, request, forced, &by.into())?;
         Ok(PublishReport { version: Some(version), changes })
     }
 
-    fn publish_staged(
+    /// What is staged and the guards that stand against it, and the names of those that `force` overrides. With `cleared`
+    /// nobody asks for approvals.
+    pub(super) fn checked(
+        &self,
+        state: &mut State,
+        force: &[String],
+        lines: usize,
+        cleared: bool,
+    ) -> Result<(StagedView, Vec<String>), PublishError> {
+        let mut changes = self.view_staged(state, lines)?;
+        if let Some(staged) = &mut state.staged {
+            staged.screened |= changes.refused.is_empty();
+        }
+        changes.guards.extend(frozen(&state.demands.policy));
+        if !cleared {
+            changes.guards.extend(self.unapproved(state)?);
+        }
+        let forced = |guard: &Refusal| force.iter().any(|name| guard.place == format!("guard:{name}"));
+        let (overridden, standing): (Vec<Refusal>, Vec<Refusal>) = changes.guards.drain(..).partition(forced);
+        changes.guards = standing;
+        let overridden = overridden.iter().map(|guard| guard.place.trim_start_matches("guard:").to_owned());
+        Ok((changes, overridden.collect()))
+    }
+
+    pub(super) fn publish_staged(
         &self,
         state: &mut State,
         request: &PublishRequest,
@@ -125,6 +141,10 @@ impl Publisher {
         let act = by.act(version.at, "list.publish", format!("list:{list} serial:{}", version.serial));
         let reason = if request.reason.is_empty() { act.reason.clone() } else { request.reason.clone() };
         let act = Act { before: place.previous, after: Some(version.version), reason, ..act };
+        let mut by = by.clone().with(self.before_record(state, version.serial)?);
+        if version.forced.iter().any(|name| name == super::approval::GUARD) {
+            by = by.with([self.unreviewed_record(&list, &version)?]);
+        }
         let record = Record::Published { list, version: version.clone(), head: note.to_string(), base: made.base.clone() };
         by.commit(&self.store, record, act)?;
         // Crash after: the version exists. The start reads the record, rebuilds this value from base and deltas, and
@@ -257,7 +277,7 @@ impl Publisher {
     pub(super) fn screen(&self, state: &State) -> Result<(Vec<Refusal>, u64), PublishError> {
         let (mut refused, mut total) = (Vec::new(), 0);
         let Some(staged) = state.staged.as_ref().filter(|s| !s.screened) else { return Ok((refused, total)) };
-        let mut screen = Screen::new(&state.meta, &self.options);
+        let mut screen = Screen::new(&state.meta, &self.options, &state.demands);
         let mut lines = staged.lines(self.store.artefacts())?;
         while let Some(line) = lines.next_line()? {
             if !line.starts_with('-')
@@ -273,12 +293,13 @@ impl Publisher {
     }
 
     /// Guards that the staged changes would trip.
+    /// Those that look at the numbers.
     pub(super) fn guards(&self, state: &State, tally: Tally) -> Vec<Refusal> {
-        too_much(tally, state.entries(), &self.options)
+        too_much(tally, state.entries(), &self.options, &state.demands.policy)
     }
 }
 
-fn check_force(force: &[String]) -> Result<(), PublishError> {
+pub(super) fn check_force(force: &[String]) -> Result<(), PublishError> {
     let unknown = force.iter().enumerate().filter(|(_, name)| !FORCEABLE.contains(&name.as_str()));
     let refusals: Vec<Refusal> = unknown
         .map(|(at, name)| Refusal {
@@ -291,7 +312,7 @@ fn check_force(force: &[String]) -> Result<(), PublishError> {
     if refusals.is_empty() { Ok(()) } else { Err(PublishError::Refused(refusals)) }
 }
 
-fn place(state: &State) -> Result<Place, PublishError> {
+pub(super) fn place(state: &State) -> Result<Place, PublishError> {
     let above = state.last.map(|(serial, _)| serial).max(state.floor);
     let serial = match above {
         Some(serial) => serial.next().ok_or_else(|| PublishError::System("no serial is left".into()))?,

@@ -264,13 +264,15 @@ mod tests {
                 options.attributes = Attributes { categories: vec!["ads".parse().unwrap()], ..Default::default() };
             }
             let mut publisher = PublisherOptions::new("lists.example.org".parse().unwrap());
+            let demands = crate::publisher::policy::Demands::default();
             publisher.protected = Protected::parse("bank.example").unwrap();
             let meta = meta();
             let (mut lines, mut plain_lots) = (Vec::new(), 0);
-            let summary = read_lots(&mut text.as_bytes(), &options, &ImportProgress::default(), || Some(Screen::new(&meta, &publisher)), |mut lot| {
+            let screen = || Some(Screen::new(&meta, &publisher, &demands));
+            let summary = read_lots(&mut text.as_bytes(), &options, &ImportProgress::default(), screen, |mut lot| {
                 let these: Vec<String> = lot.lines().map(|(sign, body)| format!("{}{body}", char::from(sign))).collect();
                 assert_eq!(lot.count(), these.len() as u64);
-                let mut screen = Screen::new(&meta, &publisher);
+                let mut screen = Screen::new(&meta, &publisher, &demands);
                 let ascends = these.windows(2).all(|pair| rule_of(&pair[0][1..]) < rule_of(&pair[1][1..]));
                 let plain = ascends && these.iter().all(|line| line.starts_with('+') && screen.refuses(&line[1..]).is_none());
                 assert_eq!(lot.is_plain(), plain);

@@ -23,10 +23,10 @@ use super::{ChangeRequest, PublishError, Publisher, Refusal, StagedView};
 const MAX_CHANGES: usize = 10_000;
 
 /// What a request asks of a rule: attributes to put, or `None` to remove it, and its place in the request.
-type Wishes = BTreeMap<Rule, (Option<Attributes>, String)>;
+pub(super) type Wishes = BTreeMap<Rule, (Option<Attributes>, String)>;
 
 /// What is to be staged for rules: a change line, or `None`: nothing.
-type Overrides = BTreeMap<Box<str>, Option<Box<str>>>;
+pub(super) type Overrides = BTreeMap<Box<str>, Option<Box<str>>>;
 
 impl Publisher {
     /// Stages changes against the newest version, on top of what is staged. All of them or, if one is refused, none.
@@ -42,7 +42,8 @@ impl Publisher {
         state.in_service()?;
         let known = self.staged_lines_of(&state, &wishes)?;
         let mut overrides = Overrides::new();
-        let mut screen = Screen::new(&state.meta, &self.options);
+        let demands = state.demands.clone();
+        let mut screen = Screen::new(&state.meta, &self.options, &demands);
         let mut unchanged = 0;
         for (rule, (wish, place)) in wishes {
             match self.outcome(&state, known.get(rule.as_str()).map(|line| &**line), &rule, wish, &mut screen) {
@@ -111,7 +112,8 @@ impl Publisher {
         let before = state.staged.as_ref().map(|s| s.digest);
         let act = Act { before, after: changes, ..by.act(at, what, format!("list:{list}")) };
         let count = staged.as_ref().map_or(0, |s| s.tally.total());
-        by.commit(&self.store, Record::Staged { list, changes, count, at, by: by.who.clone() }, act)?;
+        let review = self.staged_by(state, changes, Some(&by.who))?;
+        by.clone().with([review]).commit(&self.store, Record::Staged { list, changes, count, at, by: by.who.clone() }, act)?;
         state.staged = staged;
         Ok(())
     }
@@ -155,7 +157,7 @@ impl Publisher {
     }
 
     /// What is staged for the rules of a request.
-    fn staged_lines_of(&self, state: &State, wishes: &Wishes) -> Result<SmallChanges, PublishError> {
+    pub(super) fn staged_lines_of(&self, state: &State, wishes: &Wishes) -> Result<SmallChanges, PublishError> {
         let mut known = SmallChanges::new();
         let Some(staged) = &state.staged else { return Ok(known) };
         if let Some(small) = &staged.small {
@@ -224,7 +226,7 @@ impl Publisher {
     }
 
     /// What is staged after these overrides.
-    fn with_overrides(&self, state: &State, overrides: Overrides) -> Result<Staged, PublishError> {
+    pub(super) fn with_overrides(&self, state: &State, overrides: Overrides) -> Result<Staged, PublishError> {
         let artefacts = self.store.artefacts();
         let screened = state.staged.as_ref().is_none_or(|s| s.screened);
         let mut staged = match state.staged.as_ref().map(|s| &s.small) {

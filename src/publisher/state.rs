@@ -8,6 +8,7 @@ use crate::store::{ArtefactKind, Artefacts, Content, DeltaRef, ListMeta, ListSta
 use crate::wire::{Delta, Head, MAX_HEAD, Note, decompress};
 
 use super::changes::Staged;
+use super::policy::Demands;
 use super::{PublishError, Publisher};
 
 /// A list, with the lock under which everything about it is changed.
@@ -30,6 +31,8 @@ impl Slot {
 /// A list.
 pub(super) struct State {
     pub(super) meta: Arc<ListMeta>,
+    /// What it demands of its publications.
+    pub(super) demands: Arc<Demands>,
     pub(super) published: Option<Arc<PublishedList>>,
     pub(super) staged: Option<Staged>,
     /// Serials go on above this one.
@@ -46,6 +49,7 @@ impl State {
     pub(super) fn new(meta: ListMeta) -> State {
         State {
             meta: Arc::new(meta),
+            demands: Arc::default(),
             published: None,
             staged: None,
             floor: None,
@@ -83,6 +87,11 @@ impl State {
         let mut state = State::new(known.meta.clone());
         state.floor = known.floor;
         state.last = known.last;
+        match Demands::load(&publisher.store, &known.meta.id) {
+            Ok(demands) => state.demands = Arc::new(demands),
+            // Without it nothing tells what may be published.
+            Err(e) => state.out_of_service = Some(e.to_string()),
+        }
         if let Some((digest, _)) = known.staged {
             match Staged::load(artefacts, digest) {
                 Ok(staged) => state.staged = Some(staged),

@@ -1,0 +1,204 @@
+//! Review of what is staged: who staged it, who else approved exactly that.
+//!
+//! Guarantees: an approval is of the staged changes as they are, by their digest, and falls with the next change to them;
+//! whoever staged any part of them cannot approve them; publishing without the approvals that the list demands is possible only by
+//! the name of this guard, which the version then bears, and is kept as a document until somebody has looked at it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::list::{Colour, Digest, ListId, Serial, Timestamp};
+use crate::store::{By, Record, VersionRecord};
+
+use super::error::cut;
+use super::lines::Lines as _;
+use super::state::State;
+use super::{PublishError, Publisher, Refusal};
+
+/// Documents of what is staged, by the list's name.
+const TABLE: &str = "review";
+/// Documents of publications that went out before they were reviewed, by list and serial.
+pub(super) const UNREVIEWED: &str = "unreviewed";
+/// The guard's name.
+pub(super) const GUARD: &str = "approvals";
+
+/// Who stands behind what is staged.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct StagedReview {
+    /// Digest of what is staged; none: nothing is.
+    pub digest: Option<Digest>,
+    /// Who staged any part of it.
+    pub staged_by: Vec<String>,
+    /// Who approved it.
+    pub approved_by: Vec<String>,
+    /// Approvals it needs.
+    pub needed: u8,
+    /// Popular names that it would block, the first few.
+    pub popular: Vec<String>,
+}
+
+/// A publication that went out before it was reviewed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Unreviewed {
+    /// Which list.
+    pub list: ListId,
+    /// Which version.
+    pub serial: Serial,
+    /// When.
+    pub at: Timestamp,
+    /// Who published it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Unreviewed {
+    pub(super) fn key(list: &ListId, serial: Serial) -> String {
+        format!("{list}/{:020}", serial.get())
+    }
+}
+
+impl Publisher {
+    /// Who stands behind what is staged for a list, and what is missing.
+    ///
+    /// # Errors
+    /// [`PublishError::NoList`], or of the store.
+    pub fn staged_review(&self, id: &ListId) -> Result<StagedReview, PublishError> {
+        let slot = self.slot(id)?;
+        let state = slot.lock();
+        self.review_of(&state)
+    }
+
+    /// Approves what is staged, if it is still that of `digest`.
+    ///
+    /// # Errors
+    /// [`PublishError::Refused`] if something else is staged or `by` had a hand in it.
+    pub fn approve_staged(&self, id: &ListId, digest: Digest, by: impl Into<By>) -> Result<StagedReview, PublishError> {
+        let slot = self.slot(id)?;
+        let state = slot.lock();
+        let (by, mut review) = (by.into(), self.review_of(&state)?);
+        let refuse = |text: String, reason: &str, hint: &str| {
+            let refusal = Refusal { place: "digest".into(), text, reason: reason.into(), hint: hint.into() };
+            Err(PublishError::Refused(vec![refusal]))
+        };
+        if review.digest != Some(digest) {
+            return refuse(digest.to_string(), "something else is staged now", "look at it with `bwld diff`, then approve that");
+        }
+        if review.staged_by.contains(&by.who) {
+            return refuse(cut(&by.who), "who staged a change cannot approve it", "somebody else approves it");
+        }
+        if !review.approved_by.contains(&by.who) {
+            review.approved_by.push(by.who.clone());
+            let act = by.act(self.clock.now(), "list.approve", format!("list:{id}"));
+            by.commit(&self.store, document(id, &review)?, crate::wire::Act { after: Some(digest), ..act })?;
+        }
+        Ok(review)
+    }
+
+    /// Publications that went out before they were reviewed, oldest first.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub fn unreviewed(&self) -> Result<Vec<Unreviewed>, PublishError> {
+        let rows = self.store.documents(UNREVIEWED, "", 1_000)?;
+        Ok(rows.into_iter().filter_map(|(_, value)| serde_json::from_value(value).ok()).collect())
+    }
+
+    /// Says that somebody else has looked at such a publication.
+    ///
+    /// # Errors
+    /// [`PublishError::Refused`] if there is none of this serial, or `by` published it.
+    pub fn reviewed(&self, id: &ListId, serial: Serial, by: impl Into<By>) -> Result<(), PublishError> {
+        let (by, key) = (by.into(), Unreviewed::key(id, serial));
+        let refuse = |reason: &str| {
+            let hint = "`bwld queue` shows those that wait".into();
+            Err(PublishError::Refused(vec![Refusal { place: "serial".into(), text: serial.to_string(), reason: reason.into(), hint }]))
+        };
+        let Some(value) = self.store.document(UNREVIEWED, &key)? else { return refuse("no such publication waits for a review") };
+        if value["by"].as_str() == Some(&*by.who) {
+            return refuse("who published it cannot be the one who reviews it");
+        }
+        let act = by.act(self.clock.now(), "list.reviewed", format!("list:{id} serial:{serial}"));
+        Ok(by.commit(&self.store, Record::Document { table: UNREVIEWED.into(), key, value: None }, act)?)
+    }
+
+    /// The document that keeps a publication without approvals in the queue.
+    pub(super) fn unreviewed_record(&self, list: &ListId, version: &VersionRecord) -> Result<Record, PublishError> {
+        let (serial, at) = (version.serial, version.at);
+        let unreviewed = Unreviewed { list: list.clone(), serial, at, by: version.by.clone(), reason: version.reason.clone() };
+        let value = serde_json::to_value(&unreviewed).map_err(|e| PublishError::System(e.to_string()))?;
+        Ok(Record::Document { table: UNREVIEWED.into(), key: Unreviewed::key(list, serial), value: Some(value) })
+    }
+
+    /// As the store has it, with what the list demands now.
+    pub(super) fn review_of(&self, state: &State) -> Result<StagedReview, PublishError> {
+        let Some(staged) = &state.staged else { return Ok(StagedReview::default()) };
+        let kept = self.store.document(TABLE, state.meta.id.as_str())?;
+        let kept: StagedReview = kept.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+        let mut review = if kept.digest == Some(staged.digest) { kept } else { StagedReview::default() };
+        review.digest = Some(staged.digest);
+        review.popular = self.popular_in(state)?;
+        review.needed = state.demands.policy.approvals + u8::from(!review.popular.is_empty());
+        Ok(review)
+    }
+
+    /// The guard: what is staged has the approvals it needs.
+    pub(super) fn unapproved(&self, state: &State) -> Result<Option<Refusal>, PublishError> {
+        let review = self.review_of(state)?;
+        if review.approved_by.len() >= usize::from(review.needed) {
+            return Ok(None);
+        }
+        let popular = match review.popular.first() {
+            Some(name) => format!(" (one of them because of popular names, as {name})"),
+            None => String::new(),
+        };
+        Ok(Some(Refusal {
+            place: format!("guard:{GUARD}"),
+            text: review.digest.map(|digest| digest.to_string()).unwrap_or_default(),
+            reason: format!("it has {} of {} approvals{popular}", review.approved_by.len(), review.needed),
+            hint:
+                "somebody who did not stage it approves it with `bwld approve`; in an emergency an owner publishes with --force approvals"
+                    .into(),
+        }))
+    }
+
+    /// Popular names that the staged changes would block, the first ten.
+    fn popular_in(&self, state: &State) -> Result<Vec<String>, PublishError> {
+        let mut found = Vec::new();
+        let Some(staged) = &state.staged else { return Ok(found) };
+        if state.meta.colour != Colour::Black || !state.demands.policy.popular || self.options.popular.is_empty() {
+            return Ok(found);
+        }
+        let mut lines = staged.lines(self.store.artefacts())?;
+        while found.len() < 10
+            && let Some(line) = lines.next_line()?
+        {
+            let rule = crate::list::rule_of(&line[1..]);
+            if !line.starts_with('-') && self.options.popular.forbids(rule) {
+                found.push(cut(rule));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The document that goes with a new state of what is staged: who had a hand in it so far.
+    pub(super) fn staged_by(&self, state: &State, digest: Option<Digest>, who: Option<&str>) -> Result<Record, PublishError> {
+        let mut staged_by = match state.staged {
+            Some(_) => self.review_of(state)?.staged_by,
+            None => Vec::new(),
+        };
+        if let Some(who) = who.filter(|who| !staged_by.iter().any(|name| name == who)) {
+            staged_by.push(who.to_owned());
+        }
+        document(&state.meta.id, &StagedReview { digest, staged_by, ..StagedReview::default() })
+    }
+}
+
+fn document(list: &ListId, review: &StagedReview) -> Result<Record, PublishError> {
+    let value = match review.digest {
+        Some(_) => Some(serde_json::to_value(review).map_err(|e| PublishError::System(e.to_string()))?),
+        None => None,
+    };
+    Ok(Record::Document { table: TABLE.into(), key: list.to_string(), value })
+}
