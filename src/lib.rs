@@ -36,6 +36,8 @@ pub mod wire;
 #[cfg(feature = "daemon")]
 pub mod cmd;
 #[cfg(feature = "daemon")]
+pub mod desk;
+#[cfg(feature = "daemon")]
 pub mod dns;
 #[cfg(feature = "daemon")]
 pub mod feed;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{
-    add, audit, backup, check, config_cmd, diff, export, follow, import, keys, list, log, lookup, publish, pull, restore, serve, shell,
-    status, verify,
+    add, audit, backup, check, config_cmd, desk, diff, export, follow, import, keys, list, log, lookup, publish, pull, restore, serve,
+    shell, status, verify,
 };
 
 /// The whole command line.
@@ -80,6 +80,26 @@ pub enum Command {
     Discard(diff::DiscardArgs),
     /// Publish what is staged as the next version
     Publish(publish::Args),
+    /// Propose an entry with its reason, legal basis and dates
+    Propose(desk::ProposeArgs),
+    /// Approve an entry, or what others staged
+    Approve(desk::ApproveArgs),
+    /// Refuse an entry
+    Reject(desk::RejectArgs),
+    /// Take a published entry off its list at once, for a while or for good, or put it back
+    Suspend(desk::SuspendArgs),
+    /// Show what waits: approvals, publications, reviews that are due
+    Queue(desk::QueueArgs),
+    /// Search the entries of all lists
+    Search(desk::SearchArgs),
+    /// Reverse the changes of a version by a new one
+    Undo(desk::UndoArgs),
+    /// Publish what is staged or approved now at a time to come
+    Schedule(desk::ScheduleArgs),
+    /// Freeze a list, so that nothing is published, or thaw it
+    Freeze(desk::FreezeArgs),
+    /// Show what publishing would do: delta, guards, answers before and after
+    Preview(desk::PreviewArgs),
     /// Show the versions of a list, newest first
     Log(log::Args),
     /// Print the published entries of a list

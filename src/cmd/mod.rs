@@ -11,6 +11,7 @@ mod check;
 mod client;
 pub mod config;
 mod config_cmd;
+mod desk;
 mod diff;
 mod exit;
 mod export;
@@ -84,6 +85,16 @@ async fn ask(command: Command, config: Option<&Path>) -> anyhow::Result<()> {
         Command::Diff(args) => diff::diff(args, config).await,
         Command::Discard(args) => diff::discard(args, config).await,
         Command::Publish(args) => publish::run(args, config).await,
+        Command::Propose(args) => desk::propose(args, config).await,
+        Command::Approve(args) => desk::approve(args, config).await,
+        Command::Reject(args) => desk::reject(args, config).await,
+        Command::Suspend(args) => desk::suspend(args, config).await,
+        Command::Queue(args) => desk::queue(args, config).await,
+        Command::Search(args) => desk::search(args, config).await,
+        Command::Undo(args) => desk::undo(args, config).await,
+        Command::Schedule(args) => desk::schedule(args, config).await,
+        Command::Freeze(args) => desk::freeze(args, config).await,
+        Command::Preview(args) => desk::preview(args, config).await,
         Command::Log(args) => log::run(args, config).await,
         Command::Export(args) => export::run(args, config).await,
         Command::Keys(command) => keys::run(command, config).await,

@@ -23,8 +23,8 @@ pub struct Args {
     /// Why, for the log
     #[arg(long, default_value = "")]
     reason: String,
-    /// Override a guard by its name: max-added or max-removed (may be repeated)
-    #[arg(long, value_name = "GUARD", value_parser = ["max-added", "max-removed"])]
+    /// Override a guard by its name: max-added, max-removed, max-changed, or approvals (may be repeated)
+    #[arg(long, value_name = "GUARD", value_parser = ["max-added", "max-removed", "max-changed", "approvals"])]
     force: Vec<String>,
     /// Only show what would be published
     #[arg(long)]

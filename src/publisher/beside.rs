@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::list::{Change, Entry, ListId, Rule, Serial};
-use crate::store::{ArtefactKind, By, Content, PublishedList, Record, VersionRecord};
+use crate::list::{Change, ChangeSet, Entry, ListId, Rule, Serial};
+use crate::store::{ArtefactKind, By, Content, DeltaRef, PublishedList, Record, VersionRecord};
 
 use super::changes::Staged;
 use super::error::cut;
@@ -175,6 +175,24 @@ impl Publisher {
             records.push(self.staged_by(state, Some(fitted.digest), None)?);
         }
         Ok(Some((fitted, records)))
+    }
+
+    /// The changes of a delta that is kept.
+    ///
+    /// # Errors
+    /// Of reading it.
+    pub fn changes_of(&self, delta: &DeltaRef) -> Result<ChangeSet, PublishError> {
+        Ok(read_delta(self.store.artefacts(), delta)?.changes)
+    }
+
+    /// What is staged for these rules: change lines by rule.
+    ///
+    /// # Errors
+    /// [`PublishError::NoList`], or of reading.
+    pub fn staged_for(&self, id: &ListId, rules: &[Rule]) -> Result<BTreeMap<Box<str>, Box<str>>, PublishError> {
+        let slot = self.slot(id)?;
+        let state = slot.lock();
+        self.staged_lines_of(&state, &rules.iter().map(|rule| (rule.clone(), (None, String::new()))).collect())
     }
 
     /// Reverses the changes of a version by a new one. With `partial` those that can be reversed, else all or none.

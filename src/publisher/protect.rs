@@ -48,6 +48,24 @@ impl Protected {
         Ok(set)
     }
 
+    /// Reads a ranked list: one name a line, what stands before a comma is its rank. A line that is no name that a rule could
+    /// have, as a public suffix, is passed over: such lists are made by machines.
+    ///
+    /// # Errors
+    /// [`ProtectedError`] if the first line with a name is none, for then it is another kind of file.
+    pub fn ranked(text: &str) -> Result<Protected, ProtectedError> {
+        let mut set = Protected::default();
+        for (at, line) in text.lines().enumerate() {
+            let name = line.split('#').next().unwrap_or("").rsplit(',').next().unwrap_or("").trim();
+            match canonical_domain(name) {
+                Ok(name) => set.insert(&name),
+                Err(source) if !name.is_empty() && at == 0 => return Err(ProtectedError { line: 1, source }),
+                Err(_) => {}
+            }
+        }
+        Ok(set)
+    }
+
     fn insert(&mut self, name: &str) {
         self.names.insert(name.into());
         let mut rest = name;
@@ -108,6 +126,14 @@ mod tests {
         ] {
             assert_eq!(set.forbids(rule), forbidden, "{rule}");
         }
+    }
+
+    #[test]
+    fn a_ranked_list_may_hold_ranks_and_what_no_rule_has() {
+        let set = Protected::ranked("1,big.example\n2,co.uk\nlarge.example\n").unwrap();
+        assert_eq!(set.len(), 2);
+        assert!(set.forbids("domain:big.example") && set.forbids("subtree:large.example"));
+        assert!(Protected::ranked("{\"not\": \"a list\"}\n").is_err());
     }
 
     #[test]

@@ -48,7 +48,9 @@ impl Desk {
         );
         let people = Arc::new(People::open(store.clone(), clock.clone(), PeopleOptions::default()).expect("people"));
         let publisher = Arc::new(publisher.expect("a publisher"));
-        let admin = Admin { publisher, store, people: people.clone(), operator: OperatorToken::new(TOKEN), max_import };
+        let cases = bwld::desk::Desk::open(publisher.clone(), store.clone(), hub.catalog().clone(), clock.clone()).expect("a desk");
+        let cases = Arc::new(cases);
+        let admin = Admin { publisher, store, desk: cases, people: people.clone(), operator: OperatorToken::new(TOKEN), max_import };
         let app = App { hub: hub.clone(), readiness: Readiness::default(), clock, admin: Some(admin), options };
         let desk = Desk { server: Server::of(app, HttpOptions::default()).await, hub, people, dir };
         let note = signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]);

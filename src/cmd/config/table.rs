@@ -165,7 +165,12 @@ settings! {
     publisher: Publisher {
         /// File with names that may never be blocked, one a line. Empty: the set that comes with this program.
         protected: Text(any) = "";
-        /// One publication may add or remove this many percent of a list, or `guard_entries` entries; it is refused when it
+        /// File with names that many people visit, one a line, the best known first; what stands before a comma is passed over (RANK,NAME).
+        /// To block one of them needs one approval more. Empty: none.
+        popular: Text(any) = "";
+        /// Seconds between two looks at what is due: expiries, scheduled publications.
+        tick_seconds: Integer(1, 3_600) = 20;
+        /// One publication may add, remove or replace this many percent of a list, or `guard_entries` entries; it is refused when it
         /// exceeds both. `bwld publish --force max-added` or `--force max-removed` lets one pass.
         guard_percent: Integer(0, 10_000) = 20;
         /// Entries. See `guard_percent`.

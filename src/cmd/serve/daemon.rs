@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
+use crate::desk::Desk;
 use crate::feed::Hub;
 use crate::http::{self, Admin, App, HttpOptions, MoreMetrics, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
 use crate::people::People;
@@ -30,6 +31,7 @@ pub(super) struct Parts {
     pub(super) publisher: Arc<Publisher>,
     pub(super) store: Arc<Store>,
     pub(super) people: Arc<People>,
+    pub(super) desk: Arc<Desk>,
     pub(super) hub: Arc<Hub>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) token: Zeroizing<String>,
@@ -79,6 +81,7 @@ fn begin(
         publisher: parts.publisher.clone(),
         store: parts.store.clone(),
         people: parts.people.clone(),
+        desk: parts.desk.clone(),
         operator: OperatorToken::new(&parts.token),
         max_import: Admin::DEFAULT_MAX_IMPORT,
     };
@@ -102,6 +105,7 @@ fn begin(
     tokio::spawn(tasks::store(parts.store.failure(), stop.clone()));
     tokio::spawn(tasks::heartbeat(parts.publisher.clone(), parts.clock.clone(), readiness, stop.clone()));
     tokio::spawn(tasks::upkeep(parts.publisher.clone(), parts.people.clone(), stop.clone()));
+    tokio::spawn(tasks::desk(parts.desk.clone(), Duration::from_secs(settings.publisher.tick_seconds), stop.clone()));
     tokio::spawn(http::serve(listener, app, HttpOptions { tls, ..http_options(settings) }, asked))
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::desk::Desk;
 use crate::feed::{Hub, HubOptions};
 use crate::list::Origin;
 use crate::people::{People, PeopleOptions};
@@ -59,6 +60,9 @@ impl Args {
             .collect()
     }
 }
+
+/// Largest file of popular names, in octets.
+const MAX_POPULAR: u64 = 64 << 20;
 
 /// Runs it.
 pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
@@ -135,6 +139,7 @@ fn open(loaded: &Loaded, settings: &Config, disk: Arc<dyn Disk>) -> anyhow::Resu
     let catalog = Arc::new(Catalog::default());
     let hub = Hub::new(catalog.clone(), store.artefacts().clone(), hub_options(settings));
     let publisher = publisher(&store, catalog, settings, origin, signer, clock.clone(), hub.clone())?;
+    let publisher = Arc::new(publisher);
     if let Some(note) = first {
         // Crash before: the next start finds the same note and puts it in force.
         publisher.activate_keyset(&note, "bwld").context("putting the first key set in force")?;
@@ -143,7 +148,8 @@ fn open(loaded: &Loaded, settings: &Config, disk: Arc<dyn Disk>) -> anyhow::Resu
     if settings.serve.shipped_lists {
         shipped::take_in(&publisher, |id| matches!(store.list(id), Ok(Some(_))))?;
     }
-    Ok(Parts { publisher: Arc::new(publisher), people: Arc::new(people), store, hub, clock, token })
+    let desk = Desk::open(publisher.clone(), store.clone(), hub.catalog().clone(), clock.clone()).context("reading the cases")?;
+    Ok(Parts { publisher, people: Arc::new(people), store, desk: Arc::new(desk), hub, clock, token })
 }
 
 fn publisher(
@@ -161,6 +167,11 @@ fn publisher(
     };
     let mut options = PublisherOptions::new(origin);
     options.protected = Protected::parse(&protected).context("the protected names (publisher.protected)")?;
+    if !settings.publisher.popular.is_empty() {
+        let file = &settings.publisher.popular;
+        let text = String::from_utf8(files::read_bounded(Path::new(file), MAX_POPULAR)?).with_context(|| format!("{file} is not text"))?;
+        options.popular = Protected::ranked(&text).context("the popular names (publisher.popular)")?;
+    }
     options.lifetime = settings.publisher.head_lifetime;
     options.renew_after = (settings.publisher.head_lifetime / 4).max(1);
     options.guard_percent = settings.publisher.guard_percent;

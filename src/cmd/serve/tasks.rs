@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::desk::{Desk, DeskError};
 use crate::http::{Readiness, Tls};
 use crate::list::Timestamp;
 use crate::people::People;
@@ -94,6 +95,38 @@ pub async fn upkeep(publisher: Arc<Publisher>, people: Arc<People>, stop: Arc<St
         let working = people.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || working.upkeep()).await {
             tracing::warn!(%error, "it could not be written down when tokens were last used");
+        }
+    }
+}
+
+/// Lets time act on the desk every so often, until the daemon stops: expiries, scheduled publications.
+pub async fn desk(desk: Arc<Desk>, every: Duration, stop: Arc<Stop>) {
+    let mut stopping = stop.subscribe();
+    loop {
+        let working = desk.clone();
+        match tokio::task::spawn_blocking(move || working.tick()).await {
+            Ok(Ok(ticked)) => {
+                for (list, serial, entries) in ticked.expired {
+                    tracing::info!(%list, %serial, entries, "expired entries have left");
+                }
+                for (list, serial) in ticked.published {
+                    tracing::info!(%list, %serial, "a scheduled publication went out");
+                }
+                for reason in ticked.failed {
+                    tracing::warn!(reason, "what was due was not done; `bwld queue` shows it");
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "what time does by itself was not done");
+                if let DeskError::Publish(error) = &error {
+                    let _ = failed("what time does by itself failed", error, &stop);
+                }
+            }
+            Err(_) => tracing::error!("what time does by itself broke off"),
+        }
+        tokio::select! {
+            _ = stopping.wait_for(Option::is_some) => return,
+            () = tokio::time::sleep(every) => {}
         }
     }
 }

@@ -194,6 +194,7 @@ pub(super) async fn publish(
 ) -> Result<Json<PublishReport>, Problem> {
     let id = list_id(&id)?;
     let request: PublishRequest = json_or_default(&shared, &headers, body).await?;
+    super::desk::may_force(&caller, &id, &request.force)?;
     Ok(Json(with_publisher(&shared, move |publisher| publisher.publish(&id, &request, caller.by())).await?))
 }
 

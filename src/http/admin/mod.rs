@@ -4,6 +4,7 @@
 
 mod audit;
 mod bodies;
+mod desk;
 mod jobs;
 mod lists;
 mod outlet;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 
+use crate::desk::Desk;
 use crate::list::ListId;
 use crate::people::People;
 use crate::publisher::{Class, PublishError, Publisher};
@@ -36,6 +38,8 @@ pub struct Admin {
     pub publisher: Arc<Publisher>,
     /// For backups, and to tell that it can no longer write.
     pub store: Arc<Store>,
+    /// Entries under administration.
+    pub desk: Arc<Desk>,
     /// Who may.
     pub people: Arc<People>,
     /// The token of the data folder's own account.
@@ -51,7 +55,7 @@ impl Admin {
 
 /// The lines of the table below `/v1/admin`.
 pub(super) fn routes() -> Vec<Route> {
-    [lists::routes(), transfer::routes(), jobs::routes(), audit::routes(), store::routes()].concat()
+    [lists::routes(), desk::routes(), transfer::routes(), jobs::routes(), audit::routes(), store::routes()].concat()
 }
 
 /// The admin part of the application; only its own routes ask.

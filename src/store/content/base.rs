@@ -118,6 +118,18 @@ impl Base {
         String::from_utf8(lines).map_err(|_| damaged(format!("bucket {b} of {} is not text", self.path.display())))
     }
 
+    /// Octets of the buckets from `from` up to `to`, which is not one of them.
+    pub(super) fn octets(&self, from: u32, to: u32) -> u64 {
+        let start = |b: u32| if b == 0 { MAGIC.len() as u64 } else { self.ends[b as usize - 1] };
+        start(to) - start(from)
+    }
+
+    /// The lines of the buckets from `from` up to `to`, as they lie there: not compared with their digests.
+    pub(super) fn raw(&self, from: u32, to: u32, into: &mut Vec<u8>) -> io::Result<()> {
+        into.resize(usize::try_from(self.octets(from, to)).map_err(|_| damaged("bucket too large".into()))?, 0);
+        self.file.read_exact_at(into, MAGIC.len() as u64 + self.octets(0, from))
+    }
+
     /// The digests.
     pub fn tree(&self) -> &Arc<Tree> {
         &self.tree

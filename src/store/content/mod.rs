@@ -8,6 +8,7 @@ mod base;
 mod build;
 mod lines;
 mod patch;
+mod scan;
 
 use std::{io, path::Path, sync::Arc};
 

@@ -1,0 +1,207 @@
+//! What time does by itself: expired entries leave in a publication of their own, scheduled publications go out, cases of entries
+//! that left the list in another way are closed.
+//!
+//! Guarantees: the cost of a tick at which nothing is due does not depend on the size of the lists: of each version it is known when
+//! the first of its entries expires, from its deltas where they are kept, else from one scan. Approvals are not asked again for an
+//! expiry, for it stood in what was approved; a frozen list keeps its entries until it is thawed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use memchr::memmem::Finder;
+
+use crate::list::{Change, Date, Entry, ListId, Rule, Serial};
+use crate::publisher::{Beside, By, Wish};
+use crate::store::PublishedList;
+
+use super::case::Case;
+use super::states::{Action, CaseState};
+use super::{Desk, DeskError};
+
+/// Entries that leave in one publication; the next tick goes on.
+const MOST: usize = 50_000;
+/// Octets of deltas that are rather read than the list scanned.
+const MOST_DELTAS: u64 = 8 << 20;
+/// What stands before a date of expiry in an entry line.
+const EXPIRES: &str = "\texp=";
+
+/// Of each list the version that was looked at, and the earliest date of expiry in it.
+pub(super) type Calendar = BTreeMap<ListId, (Serial, Option<Date>)>;
+
+/// What a tick did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ticked {
+    /// Lists, versions and how many expired entries left in each.
+    pub expired: Vec<(ListId, Serial, u64)>,
+    /// Scheduled publications that went out.
+    pub published: Vec<(ListId, Serial)>,
+    /// What could not be done, in words.
+    pub failed: Vec<String>,
+}
+
+impl Desk {
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// Of the store; what a guard refuses is in the report.
+    pub fn tick(&self) -> Result<Ticked, DeskError> {
+        let mut ticked = Ticked::default();
+        let today = self.clock.now().date();
+        for published in self.catalog.all() {
+            let list = published.meta.id.clone();
+            let due = self.first_expiry(&published)?;
+            if due.is_some_and(|day| day < today) {
+                match self.expire(&published, today) {
+                    Ok(Some((serial, count))) => ticked.expired.push((list, serial, count)),
+                    Ok(None) => {}
+                    Err(DeskError::Publish(e)) if e.refusals().is_empty() => return Err(DeskError::Publish(e)),
+                    Err(DeskError::Store(e)) => return Err(DeskError::Store(e)),
+                    Err(e) => ticked.failed.push(format!("{list}: expired entries stay: {e}")),
+                }
+            }
+        }
+        self.expire_suspended(today)?;
+        self.run_schedules(&mut ticked)?;
+        Ok(ticked)
+    }
+
+    /// The earliest date of expiry in a version.
+    pub(super) fn first_expiry(&self, published: &Arc<PublishedList>) -> Result<Option<Date>, DeskError> {
+        let (list, serial) = (&published.meta.id, published.head.serial);
+        let known = self.calendar.lock().unwrap_or_else(PoisonError::into_inner).get(list).copied();
+        let due = match known {
+            Some((before, due)) if before == serial => return Ok(due),
+            Some((before, due)) => match self.by_deltas(published, before, due)? {
+                Some(due) => due,
+                None => self.by_scan(published)?,
+            },
+            None => self.by_scan(published)?,
+        };
+        self.calendar.lock().unwrap_or_else(PoisonError::into_inner).insert(list.clone(), (serial, due));
+        Ok(due)
+    }
+
+    /// From the date of the version `before`, if few deltas lead on from it.
+    fn by_deltas(&self, published: &PublishedList, before: Serial, mut due: Option<Date>) -> Result<Option<Option<Date>>, DeskError> {
+        let deltas: Vec<_> = published.deltas.iter().filter(|delta| delta.from >= before).collect();
+        let whole = deltas.first().is_some_and(|delta| delta.from == before);
+        if !whole || deltas.iter().map(|delta| delta.size).sum::<u64>() > MOST_DELTAS {
+            return Ok(None);
+        }
+        let mut touched = BTreeSet::new();
+        for delta in deltas {
+            for change in self.publisher.changes_of(delta)?.iter() {
+                if let Change::Add(entry) | Change::Replace(entry) = change {
+                    due = earlier(due, expiry(entry.line()));
+                }
+                touched.insert(change.rule_str().to_owned());
+            }
+        }
+        self.close_gone(published, Some(&touched))?;
+        Ok(Some(due))
+    }
+
+    fn by_scan(&self, published: &PublishedList) -> Result<Option<Date>, DeskError> {
+        let mut due = None;
+        published.content.scan(0, &Finder::new(EXPIRES), &mut |_, line| {
+            due = earlier(due, expiry(line));
+            true
+        })?;
+        self.close_gone(published, None)?;
+        Ok(due)
+    }
+
+    /// Closes the cases of entries that somebody took off the list, or put others in place of; `touched` are the rules to look at.
+    fn close_gone(&self, published: &PublishedList, touched: Option<&BTreeSet<String>>) -> Result<(), DeskError> {
+        let _writing = self.lock();
+        let list = &published.meta.id;
+        let mut gone: Vec<Case> = Vec::new();
+        let on_it: Vec<Arc<Case>> = self.read(|cases| {
+            let open = cases.open.range((list.clone(), String::new())..).take_while(|((other, _), _)| other == list);
+            let looked_at = open.filter(|((_, rule), _)| touched.is_none_or(|touched| touched.contains(rule)));
+            let cases = looked_at.filter_map(|(_, reference)| cases.all.get(reference)).map(|kept| kept.case.clone());
+            cases.filter(|case| case.state == CaseState::Published && case.serial.is_some_and(|s| s <= published.head.serial)).collect()
+        });
+        for case in on_it {
+            let entry = published.content.get(&case.rule())?;
+            if entry.is_none_or(|entry| entry.attributes().reference.as_ref() != Some(&case.reference)) {
+                gone.push(Case::clone(&case));
+            }
+        }
+        let by = By::new("bwld", "local");
+        for mut case in gone {
+            case.decision = format!("it was not on the list any more in version {}", published.head.serial);
+            case.ended = Some(self.clock.now());
+            case.revision += 1;
+            self.enter(&mut case, CaseState::Removed);
+            self.write_case(case, &by, Action::Remove)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what has expired off a list. Version and number of entries; none if nothing had.
+    fn expire(&self, published: &PublishedList, today: Date) -> Result<Option<(Serial, u64)>, DeskError> {
+        let list = &published.meta.id;
+        let (mut wishes, mut cases, mut rest) = (Vec::new(), Vec::new(), None);
+        published.content.scan(0, &Finder::new(EXPIRES), &mut |_, line| {
+            match expiry(line) {
+                Some(day) if day < today && wishes.len() < MOST => wishes.push(Wish::RemoveThis(Entry::trusted(line))),
+                other => rest = earlier(rest, other),
+            }
+            true
+        })?;
+        let _writing = self.lock();
+        for wish in &wishes {
+            let Wish::RemoveThis(entry) = wish else { continue };
+            cases.extend(self.published_case(list, &entry.rule()));
+        }
+        let reason = format!("expired: {} entries", wishes.len());
+        let how = Beside { reason, force: vec!["max-removed".into()], cleared: true, dry_run: false };
+        let by = By::new("bwld", "local");
+        let report = self.together(list, &wishes, cases, Action::Expire, &how, &by)?;
+        let serial = report.version.as_ref().map_or(published.head.serial, |version| version.serial);
+        // A version in between may have brought others: then it is looked at again.
+        let direct = report.version.as_ref().is_none_or(|version| published.head.serial.next() == Some(version.serial));
+        if direct {
+            self.calendar.lock().unwrap_or_else(PoisonError::into_inner).insert(list.clone(), (serial, rest));
+        }
+        Ok(report.version.map(|version| (version.serial, version.removed)))
+    }
+
+    /// The case of an entry that is on the list.
+    pub(super) fn published_case(&self, list: &ListId, rule: &Rule) -> Option<Case> {
+        self.read(|cases| {
+            let reference = cases.open.get(&(list.clone(), rule.as_str().to_owned()))?;
+            let case = &cases.all.get(reference)?.case;
+            (case.state == CaseState::Published).then(|| Case::clone(case))
+        })
+    }
+
+    /// Suspended entries expire as well; no list changes.
+    fn expire_suspended(&self, today: Date) -> Result<(), DeskError> {
+        let _writing = self.lock();
+        let over = |case: &Case| case.state == CaseState::Suspended && case.words.attributes.expires.is_some_and(|day| day < today);
+        let cases: Vec<Case> = self.read(|cases| {
+            let open = cases.open.values().filter_map(|reference| cases.all.get(reference));
+            open.filter(|kept| over(&kept.case)).map(|kept| Case::clone(&kept.case)).collect()
+        });
+        for mut case in cases {
+            self.enter(&mut case, CaseState::Expired);
+            case.revision += 1;
+            self.write_case(case, &By::new("bwld", "local"), Action::Expire)?;
+        }
+        Ok(())
+    }
+}
+
+fn earlier(a: Option<Date>, b: Option<Date>) -> Option<Date> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// The date of expiry in an entry line, which is its last attribute.
+fn expiry(line: &str) -> Option<Date> {
+    line.rsplit_once(EXPIRES)?.1.parse().ok()
+}
