@@ -162,7 +162,8 @@ mod tests {
                 })?;
                 Ok::<_, crate::publisher::PublishError>(sent)
             });
-            let mut ahead = Ahead::new(Screen::new(&meta, &options, &Default::default()));
+            let demands = super::super::policy::Demands::default();
+            let mut ahead = Ahead::new(Screen::new(&meta, &options, &demands));
             let taken = lines.iter().take_while(|line| ahead.takes(line, &mut sender).unwrap()).count();
             let (found, duplicates) = ahead.finish(&mut sender).unwrap();
             sender.end(Ok(())).unwrap();

@@ -22,9 +22,9 @@ use super::super::app::Shared;
 use super::super::caller::Caller;
 use super::super::problem::Problem;
 use super::super::table::{Need, OWNERS, READERS, Route, WRITERS, route};
-use super::super::who::Role;
 use super::bodies::{json, json_or_default};
 use super::{admin, blocking, list_id, refused};
+use crate::people::Role;
 
 /// Who decides about proposals.
 const JUDGES: &[Role] = &[Role::Owner, Role::Reviewer];
