@@ -12,6 +12,7 @@ mod bind;
 mod by_hand;
 mod harness;
 mod knot;
+mod measure;
 mod powerdns;
 mod program;
 mod question;

@@ -122,7 +122,7 @@ impl Site {
     }
 
     #[track_caller]
-    fn stage(&self, command: &[&str], rules: &[&str]) {
+    pub fn stage(&self, command: &[&str], rules: &[&str]) {
         self.place.run_with_input(command, (rules.join("\n") + "\n").as_bytes()).with_code(0);
     }
 
