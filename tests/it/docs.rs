@@ -82,6 +82,10 @@ fn texts_name_settings_that_exist() {
             if !example.contains_key(section) || ["py", "rs", "md", "service", "timer", "address"].contains(&key) {
                 continue;
             }
+            // `[[dns.zone]]` and the like are sections, of which there may be several: the example has none.
+            if section == "dns" && ["zone", "key", "catalog"].contains(&key) {
+                continue;
+            }
             let known = example[section].as_table().expect("a section").contains_key(key);
             assert!(known, "{}: there is no setting {word}", path.display());
             seen += 1;

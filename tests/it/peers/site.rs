@@ -36,7 +36,7 @@ impl Site {
         site.certificate();
         // Unbound transfers over TCP from the address of the route, whatever its outgoing-interface: here 127.0.0.1.
         let allowed = format!("allow = [\"{}\"", site.resolver().ip());
-        let config = site.own(recipe("bwld-dns.toml")).with("/etc/bwld/", site.folder());
+        let config = site.own(recipe("bwld.toml")).with("/etc/bwld/", site.folder());
         site.place.write("bwld.toml", config.with(&allowed, format!("{allowed}, \"127.0.0.1\"")).text());
         site.start();
         for (list, colour) in [("block", "black"), ("allow", "white")] {
@@ -51,10 +51,10 @@ impl Site {
     /// The publisher's certificate for lists.example.org and its key, and what vouches for it.
     fn certificate(&self) {
         let made = rcgen::generate_simple_self_signed(["lists.example.org".to_owned()]).expect("a certificate");
-        self.place.write("dns.pem", made.cert.pem());
+        self.place.write("transfer.pem", made.cert.pem());
         self.place.write("ca.pem", made.cert.pem());
-        self.place.write("dns.key", made.signing_key.serialize_pem());
-        for secret in ["dns.key", "isp-a.secret"] {
+        self.place.write("transfer.key", made.signing_key.serialize_pem());
+        for secret in ["transfer.key", "isp-a.secret"] {
             fs::set_permissions(self.place.path(secret), fs::Permissions::from_mode(0o600)).expect("mode");
         }
     }
