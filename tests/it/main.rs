@@ -19,6 +19,7 @@ mod http_2;
 mod http_admin;
 mod http_api;
 mod http_limits;
+mod http_roles;
 mod kill;
 mod layers;
 mod lists;

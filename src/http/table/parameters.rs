@@ -40,5 +40,6 @@ pub(in crate::http) fn number(name: &'static str, about: &'static str, least: u6
 
 /// A flag in the query.
 pub(in crate::http) fn flag(name: &'static str, about: &'static str) -> Parameter {
-    parameter(name, about, serde_json::json!({"type": "boolean"}))
+    // The name alone sets it, too.
+    parameter(name, about, serde_json::json!({"type": "string", "enum": ["true", "false", "1", "0", ""]}))
 }
