@@ -48,7 +48,7 @@ impl Shape {
 #[derive(Clone)]
 pub(super) enum Content {
     /// JSON of this shape.
-    Json(Shape),
+    Json(Box<Shape>),
     /// Anything of this media type.
     Raw(&'static str),
     /// Nothing.
@@ -117,13 +117,13 @@ impl Route {
 
     /// Takes a JSON body.
     pub(super) fn body<T: ToSchema>(mut self) -> Route {
-        self.body = Some((Content::Json(Shape::of::<T>()), true));
+        self.body = Some((Content::Json(Box::new(Shape::of::<T>())), true));
         self
     }
 
     /// Takes a JSON body, or none.
     pub(super) fn optional_body<T: ToSchema>(mut self) -> Route {
-        self.body = Some((Content::Json(Shape::of::<T>()), false));
+        self.body = Some((Content::Json(Box::new(Shape::of::<T>())), false));
         self
     }
 
@@ -146,13 +146,13 @@ impl Route {
 
     /// Answers JSON with this status.
     pub(super) fn gives<T: ToSchema>(mut self, status: u16, about: &'static str) -> Route {
-        self.answers.push((status, about, Content::Json(Shape::of::<T>())));
+        self.answers.push((status, about, Content::Json(Box::new(Shape::of::<T>()))));
         self
     }
 
     /// Answers a JSON array with 200.
     pub(super) fn gives_list<T: ToSchema>(mut self, about: &'static str) -> Route {
-        self.answers.push((200, about, Content::Json(Shape::list_of::<T>())));
+        self.answers.push((200, about, Content::Json(Box::new(Shape::list_of::<T>()))));
         self
     }
 

@@ -28,7 +28,8 @@ pub(super) fn routes() -> Vec<Route> {
         route(Method::GET, "/v1/admin/entries", "searchEntries", Need::Some(READERS), search)
             .about("Searches the entries of the caller's lists, whatever their state.")
             .takes(search_parameters())
-            .gives::<Page>(200, "a page of entries"),
+            .gives::<Page>(200, "a page of entries")
+            .problems(&[422]),
         route(Method::PUT, "/v1/admin/schemes", "putScheme", Need::All(OWNERS), put_scheme)
             .about("Puts a category scheme in, or in place of the one of its name.")
             .body::<Scheme>()
@@ -91,7 +92,7 @@ async fn search(State(shared): State<Shared>, caller: Caller, RawQuery(query): R
         created: days("created_from", "created_to")?,
         expires: days("expires_from", "expires_to")?,
         cursor: text("cursor")?,
-        limit: query.parsed::<usize>("limit")?.unwrap_or(RESULTS.0).clamp(1, RESULTS.1),
+        limit: query.within("limit", 1, RESULTS.1)?.unwrap_or(RESULTS.0),
     };
     let found = with_desk(&shared, move |desk| {
         let mine = || desk.publisher().lists().into_iter().map(|view| view.meta.id).filter(|list| caller.is_on(list, READERS)).collect();
