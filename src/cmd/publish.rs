@@ -16,6 +16,7 @@ use super::{out, staged};
 Examples:
   bwld publish canary --reason \"weekly review\"
   bwld publish canary --dry-run
+  bwld publish canary --cases                   the entries that were proposed and approved
   bwld publish canary --force max-removed")]
 pub struct Args {
     /// The list
@@ -26,6 +27,9 @@ pub struct Args {
     /// Override a guard by its name: max-added, max-removed, max-changed, or approvals (may be repeated)
     #[arg(long, value_name = "GUARD", value_parser = ["max-added", "max-removed", "max-changed", "approvals"])]
     force: Vec<String>,
+    /// The entries that are approved, instead of what is staged
+    #[arg(long)]
+    cases: bool,
     /// Only show what would be published
     #[arg(long)]
     dry_run: bool,
@@ -39,13 +43,18 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     let api = args.connect.open(config)?;
-    publish(&api, &args.list, &args.reason, &args.force, args.dry_run, args.json).await
+    let what = if args.cases { "/cases/publish" } else { "/publish" };
+    send(&api, &args.list, what, &args.reason, &args.force, args.dry_run, args.json).await
 }
 
 /// Publishes what is staged and prints what came of it.
 pub async fn publish(api: &Api, list: &ListId, reason: &str, force: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {
+    send(api, list, "/publish", reason, force, dry_run, json).await
+}
+
+async fn send(api: &Api, list: &ListId, what: &str, reason: &str, force: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {
     let request = PublishRequest { reason: reason.to_owned(), force: force.to_vec(), dry_run };
-    let report: PublishReport = api.send_json(Method::POST, &list_path(list, "/publish"), &request).await?;
+    let report: PublishReport = api.send_json(Method::POST, &list_path(list, what), &request).await?;
     if json {
         out::print_json(&report)?;
     } else {

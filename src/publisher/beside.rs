@@ -16,7 +16,7 @@ use super::changes::Staged;
 use super::error::cut;
 use super::lines::SmallChanges;
 use super::publish::{LISTED, place};
-use super::state::{State, read_delta, replay};
+use super::state::{State, delta_ref, read_delta, replay};
 use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal, StagedView};
 
 /// Table of what entries were before a version removed or replaced them, by list and serial.
@@ -108,7 +108,7 @@ impl Publisher {
         let mut own = Staged::put(artefacts, lines)?;
         own.screened = false;
         let digest = own.digest;
-        let held = std::mem::replace(&mut state.staged, Some(own));
+        let held = state.staged.replace(own);
         let done = self.pass(state, how).and_then(|(changes, forced)| {
             if how.dry_run {
                 return Ok(PublishReport { version: None, changes });
@@ -225,16 +225,20 @@ impl Publisher {
         };
         let gone = || refuse("its changes are not kept", "`bwld log` shows the versions; make the changes anew");
         let published = state.published.as_ref().ok_or_else(gone)?;
-        let delta = published.deltas.iter().find(|delta| delta.from.next() == Some(serial)).ok_or_else(gone)?;
         let version = self.store.versions(&state.meta.id, serial.next(), 1)?.pop().filter(|v| v.serial == serial).ok_or_else(gone)?;
         if version.added + version.removed + version.replaced > MAX_UNDO {
             return Err(refuse("it changed more than 200,000 entries", "import the list as it was, with --replace"));
         }
-        let delta = read_delta(self.store.artefacts(), delta)?;
+        let changes = match delta_ref(&version) {
+            Some(delta) if published.deltas.contains(&delta) => read_delta(self.store.artefacts(), &delta)?.changes,
+            Some(_) => return Err(gone()),
+            // A change as large as the list has no delta; its two bases are there for a while.
+            None => self.between(published, serial)?.ok_or_else(gone)?,
+        };
         let old =
             if version.removed + version.replaced > 0 { self.before(state, published, serial)? } else { Before::Lines(BTreeMap::new()) };
         let (mut lines, mut conflicts, mut total) = (SmallChanges::new(), Vec::new(), 0);
-        for change in delta.changes.iter() {
+        for change in changes.iter() {
             let rule = Rule::trusted(change.rule_str());
             let now = published.content.get(&rule)?;
             let was = match change {
@@ -263,6 +267,46 @@ impl Publisher {
         Ok((lines, conflicts, total))
     }
 
+    /// What a version without a delta changed: its base against the content before it, if both are there.
+    fn between(&self, published: &PublishedList, serial: Serial) -> Result<Option<ChangeSet>, PublishError> {
+        let artefacts = self.store.artefacts();
+        let Some(base) = published.bases.iter().find(|base| base.serial == serial) else { return Ok(None) };
+        let Some(before) = self.content_before(published, serial)? else { return Ok(None) };
+        let after = Content::open(&artefacts.path(ArtefactKind::Buckets, &base.buckets))?;
+        if before.entries().max(after.entries()) > 2 * MAX_UNDO {
+            return Ok(None);
+        }
+        let (old, new) = (entries_of(&before)?, entries_of(&after)?);
+        let mut changes = ChangeSet::default();
+        let misfit = |_| PublishError::System("two bases do not differ as bases do; run `bwld check`".into());
+        for (rule, entry) in &new {
+            match old.get(rule) {
+                None => changes.push(Change::Add(entry.clone())).map_err(misfit)?,
+                Some(other) if other != entry => changes.push(Change::Replace(entry.clone())).map_err(misfit)?,
+                Some(_) => {}
+            }
+        }
+        for rule in old.keys().filter(|rule| !new.contains_key(rule)) {
+            changes.push(Change::Remove(rule.clone())).map_err(misfit)?;
+        }
+        Ok(Some(changes))
+    }
+
+    /// The content before a version: an older base, and what the versions since changed.
+    fn content_before(&self, published: &PublishedList, serial: Serial) -> Result<Option<Content>, PublishError> {
+        let artefacts = self.store.artefacts();
+        let Some(base) = published.bases.iter().rev().find(|base| base.serial < serial) else { return Ok(None) };
+        let count = usize::try_from(serial.get() - base.serial.get() - 1).unwrap_or(usize::MAX);
+        let mut since = if count == 0 { Vec::new() } else { self.store.versions(&published.meta.id, Some(serial), count)? };
+        since.reverse();
+        let deltas: Vec<DeltaRef> = since.iter().filter_map(delta_ref).collect();
+        if deltas.len() != count {
+            return Ok(None);
+        }
+        let content = Content::open(&artefacts.path(ArtefactKind::Buckets, &base.buckets))?;
+        replay(artefacts, content, deltas.iter()).map(Some)
+    }
+
     /// What the entries that a version removed or replaced were before.
     fn before(&self, state: &State, published: &PublishedList, serial: Serial) -> Result<Before, PublishError> {
         if let Some(value) = self.store.document(BEFORE, &format!("{}/{:020}", state.meta.id, serial.get()))? {
@@ -270,11 +314,7 @@ impl Publisher {
             let entries = lines.iter().map(|line| Entry::trusted(line));
             return Ok(Before::Lines(entries.map(|entry| (entry.rule(), entry)).collect()));
         }
-        let Some(base) = published.bases.iter().rev().find(|base| base.serial < serial) else { return Ok(Before::Lines(BTreeMap::new())) };
-        let artefacts = self.store.artefacts();
-        let content = Content::open(&artefacts.path(ArtefactKind::Buckets, &base.buckets))?;
-        let until = published.deltas.iter().filter(|d| d.from >= base.serial && d.from.next().is_some_and(|to| to < serial));
-        Ok(Before::Content(replay(artefacts, content, until)?))
+        Ok(self.content_before(published, serial)?.map_or_else(|| Before::Lines(BTreeMap::new()), Before::Content))
     }
 
     /// The document that keeps what the staged changes remove or replace, if they are few.
@@ -306,8 +346,21 @@ impl Before {
     }
 }
 
-/// What a wish comes to against the newest version: rule and change line.
-fn change(state: &State, wish: &Wish) -> Result<Option<(Box<str>, Box<str>)>, PublishError> {
+/// The entries of a content that is small enough, each bucket compared with its digest.
+fn entries_of(content: &Content) -> Result<BTreeMap<Rule, Entry>, PublishError> {
+    let mut entries = BTreeMap::new();
+    for b in 0..1u32 << content.tree().bits() {
+        let lines = String::from_utf8(content.bucket(b)?).map_err(|e| PublishError::System(e.to_string()))?;
+        entries.extend(lines.lines().map(Entry::trusted).map(|entry| (entry.rule(), entry)));
+    }
+    Ok(entries)
+}
+
+/// A rule and its change line.
+type Line = (Box<str>, Box<str>);
+
+/// What a wish comes to against the newest version.
+fn change(state: &State, wish: &Wish) -> Result<Option<Line>, PublishError> {
     let rule = match wish {
         Wish::Put(entry) | Wish::RemoveThis(entry) => entry.rule(),
         Wish::Remove(rule) => rule.clone(),

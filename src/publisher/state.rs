@@ -144,7 +144,7 @@ pub(super) fn read_head(note: &str) -> Result<Head, PublishError> {
     Ok(Head::parse(&Note::parse(note.as_bytes(), MAX_HEAD)?.text)?)
 }
 
-fn delta_ref(version: &VersionRecord) -> Option<DeltaRef> {
+pub(super) fn delta_ref(version: &VersionRecord) -> Option<DeltaRef> {
     let delta = version.delta.as_ref()?;
     let from = Serial::new(version.serial.get() - 1)?;
     Some(DeltaRef { from, digest: delta.digest, size: delta.size, zst: delta.zst })
