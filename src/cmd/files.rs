@@ -8,6 +8,8 @@ use anyhow::Context as _;
 
 /// The root key, below the data folder.
 pub const ROOT_KEY: &str = "keys/root.key";
+/// The key that signs exports in the form of minisign, below the data folder.
+pub const MINISIGN_KEY: &str = "keys/minisign.key";
 /// The signing key, below the data folder.
 pub const SIGNING_KEY: &str = "keys/signing.key";
 /// The first key set, below the data folder: written by `serve`, or put there before its first start.

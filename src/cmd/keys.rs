@@ -47,6 +47,14 @@ Examples:
         #[command(flatten)]
         connect: Connect,
     },
+    /// Print the public key of the signatures over exports, for minisign: asked from the daemon
+    #[command(
+        after_help = "Examples:\n  bwld keys minisign > minisign.pub\n  minisign -V -p minisign.pub -m canary.hosts.txt -x canary.hosts.minisig"
+    )]
+    Minisign {
+        #[command(flatten)]
+        connect: Connect,
+    },
     /// Make, sign, show and activate key sets
     #[command(subcommand)]
     Set(keyset::Command),
@@ -65,6 +73,7 @@ pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<()> 
             let (set, _) = keyset::read(&note)?;
             out::print(&format!("{}\n", set.fingerprint()))
         }
+        Command::Minisign { connect } => out::print(&connect.open_public(config)?.text("v1/minisign.pub").await?),
         Command::Set(command) => keyset::run(command, config).await,
     }
 }

@@ -15,13 +15,14 @@ use crate::list::ListId;
 use crate::store::{Clock, PublishedList};
 
 use super::admin::Jobs;
+use super::export::Exports;
 use super::metrics::HttpMetrics;
 use super::once::InProgress;
 use super::problem::Problem;
 use super::server::Remote;
 use super::{Admin, caller, observe, table};
 
-/// Times the routes tell their clients.
+/// Times the routes tell their clients, and what exports need.
 #[derive(Clone, Debug)]
 pub struct RouteOptions {
     /// How often a polling client is to ask for a head. What is told is jittered by a quarter either way.
@@ -32,6 +33,8 @@ pub struct RouteOptions {
     pub body_stall: Duration,
     /// What others count, to be shown beside our own.
     pub more_metrics: Vec<MoreMetrics>,
+    /// Signs exports, and bounds how many are made at a time.
+    pub exports: Exports,
 }
 
 /// Puts what another module counts into the registry, under a prefix of its own.
@@ -56,6 +59,7 @@ impl Default for RouteOptions {
             come_back: Duration::from_secs(10),
             body_stall: Duration::from_secs(30),
             more_metrics: Vec::new(),
+            exports: Exports::default(),
         }
     }
 }

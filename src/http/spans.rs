@@ -181,7 +181,7 @@ fn serial(text: &str) -> Result<Serial, Problem> {
     text.parse().map_err(|e| Problem::bad_request("bad-serial", e))
 }
 
-fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
+pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
     negotiate(headers).ok_or_else(|| {
         let detail = "Accept-Encoding takes nothing that is here; there are zstd, gzip and identity";
         Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "Not in this coding", detail)
@@ -228,7 +228,7 @@ fn fields(tag: &HeaderValue, cache: &HeaderValue) -> Builder {
     Response::builder().header(header::ETAG, tag).header(header::CACHE_CONTROL, cache).header(header::VARY, "accept-encoding")
 }
 
-fn built(answer: Builder, body: Body) -> Result<Response, Problem> {
+pub(super) fn built(answer: Builder, body: Body) -> Result<Response, Problem> {
     answer.body(body).map_err(|_| Problem::internal("the answer could not be written"))
 }
 

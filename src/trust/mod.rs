@@ -4,10 +4,12 @@
 //! that concerns it has passed. It reads no file and no clock.
 
 mod error;
+mod minisign;
 mod signatures;
 mod signer;
 mod verify;
 
 pub use error::TrustError;
+pub use minisign::MinisignHash;
 pub use signer::SecretKey;
 pub use verify::{Accepted, CLOCK_SKEW, Freshness, MAX_LIFETIME, Trusted, VerifiedHead};

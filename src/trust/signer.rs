@@ -96,6 +96,11 @@ impl SecretKey {
         }
     }
 
+    /// The bare signature over `octets`.
+    pub(super) fn sign_octets(&self, octets: &[u8]) -> [u8; 64] {
+        self.key.sign(octets).to_bytes()
+    }
+
     /// A note with this key's signature.
     pub fn sign_note(&self, text: String) -> Note {
         let signature = self.sign(&text);

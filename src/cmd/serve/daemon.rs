@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::desk::Desk;
 use crate::feed::Hub;
-use crate::http::{self, Admin, App, HttpOptions, MoreMetrics, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
+use crate::http::{self, Admin, App, Exports, HttpOptions, MoreMetrics, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
 use crate::people::People;
 use crate::publisher::Publisher;
 use crate::store::{Clock, RealDisk, Store, write_file_atomic};
@@ -35,6 +35,7 @@ pub(super) struct Parts {
     pub(super) hub: Arc<Hub>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) token: Zeroizing<String>,
+    pub(super) exports: Exports,
 }
 
 /// Serves until told to stop.
@@ -94,6 +95,7 @@ fn begin(
             poll_every: Duration::from_secs(settings.serve.poll_seconds),
             body_stall: Duration::from_secs(settings.serve.stall_seconds),
             more_metrics,
+            exports: parts.exports.clone(),
             ..RouteOptions::default()
         },
     };

@@ -40,6 +40,17 @@ pub fn signing_key(data: &Path, origin: &Origin, fresh: bool) -> anyhow::Result<
     made(&path, &format!("{origin}/signing"))
 }
 
+/// The key that signs exports for minisign: made if it is not there. It is no signing key of a key set: whoever has it can
+/// sign exports, not heads.
+///
+/// # Errors
+/// Of the disk.
+pub fn minisign_key(data: &Path, origin: &Origin) -> anyhow::Result<SecretKey> {
+    create_folder(&RealDisk, &data.join("keys"))?;
+    let path = data.join(files::MINISIGN_KEY);
+    if path.exists() { keys::read(&path) } else { made(&path, &format!("{origin}/minisign")) }
+}
+
 fn made(path: &Path, name: &str) -> anyhow::Result<SecretKey> {
     let key = SecretKey::generate(name)?;
     create_secret(&RealDisk, path, &Zeroizing::new(format!("{}\n", key.to_text().as_str())))?;

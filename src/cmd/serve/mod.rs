@@ -20,6 +20,7 @@ use anyhow::Context as _;
 
 use crate::desk::Desk;
 use crate::feed::{Hub, HubOptions};
+use crate::http::Exports;
 use crate::list::Origin;
 use crate::people::{People, PeopleOptions};
 use crate::publisher::{CheckReport, Protected, Publisher, PublisherOptions};
@@ -136,6 +137,7 @@ fn open(loaded: &Loaded, settings: &Config, disk: Arc<dyn Disk>) -> anyhow::Resu
         false => None,
     };
     let token = home::operator_token(&data)?;
+    let exports = Exports::new(Some(home::minisign_key(&data, &origin)?));
     let catalog = Arc::new(Catalog::default());
     let hub = Hub::new(catalog.clone(), store.artefacts().clone(), hub_options(settings));
     let publisher = publisher(&store, catalog, settings, origin, signer, clock.clone(), hub.clone())?;
@@ -149,7 +151,7 @@ fn open(loaded: &Loaded, settings: &Config, disk: Arc<dyn Disk>) -> anyhow::Resu
         shipped::take_in(&publisher, |id| matches!(store.list(id), Ok(Some(_))))?;
     }
     let desk = Desk::open(publisher.clone(), store.clone(), hub.catalog().clone(), clock.clone()).context("reading the cases")?;
-    Ok(Parts { publisher, people: Arc::new(people), store, desk: Arc::new(desk), hub, clock, token })
+    Ok(Parts { publisher, people: Arc::new(people), store, desk: Arc::new(desk), hub, clock, token, exports })
 }
 
 fn publisher(

@@ -78,6 +78,8 @@ pub struct ExportOptions {
     /// For programs that match a URL whatever its port and case, and with `www.` before its host: the reader accepts that. Without
     /// it such programs get no URLs.
     pub any_spelling: bool,
+    /// Refuse an export without a single rule: a filter that takes an empty list for the truth opens everything.
+    pub refuse_empty: bool,
     /// The name of the set, zone or group, where a format has one; none: made from the list's.
     pub name: Option<String>,
 }
@@ -112,6 +114,12 @@ pub enum ExportError {
         format: ExportFormat,
         /// Its most.
         most: u64,
+    },
+    /// Nothing would be in it.
+    #[error("not one rule of the list can be said in {format} with these options: an empty list would open the filter that takes it")]
+    Empty {
+        /// The format.
+        format: ExportFormat,
     },
     /// A name for a set or zone that cannot be one.
     #[error("\"{0}\" cannot name a set, zone or group; use 1 to 31 of a-z, 0-9, _ and -, beginning with a letter")]
@@ -186,12 +194,16 @@ fn run(
         rules: 0,
         gathered: [Vec::new(), Vec::new()],
     };
+    if options.refuse_empty {
+        has_any(spec, options, &mut cx, lines)?.then_some(()).ok_or(ExportError::Empty { format })?;
+    }
     head::begin(&mut cx, format, options);
     (spec.begin)(&mut cx);
     // Where more than so many are refused, nothing is written before it is known that there are not.
     let held = spec.most.is_some() && options.limit.is_none();
     if !held {
         flush(&mut cx, out)?;
+        out.flush()?;
     }
     let covered = match spec.fold {
         Fold::No => Covered::default(),
@@ -277,6 +289,20 @@ fn one(
             told(entry, why)
         }
     }
+}
+
+/// Whether one rule at least can be said. Ends with the first.
+fn has_any(spec: &Spec, options: &ExportOptions, cx: &mut Cx<'_>, lines: &mut dyn Lines) -> io::Result<bool> {
+    let mut found = false;
+    let done = lines.pass(&mut |line| {
+        let entry = EntryRef::of(line).ok_or_else(|| broken(line))?;
+        let wanted = entry.is_selected(options, cx.black) && (spec.attributes || !entry.asks_for_less(cx.black));
+        found = wanted && (spec.entry)(cx, &entry).is_ok();
+        cx.out.clear();
+        cx.gathered.iter_mut().for_each(Vec::clear);
+        if found { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+    });
+    if found { Ok(true) } else { done.map(|()| false) }
 }
 
 /// Which of the priorities an entry has; the last: none of them.

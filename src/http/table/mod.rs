@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::app::Shared;
-use super::{admin, events, health, public, spans};
+use super::{admin, events, export, health, public, spans};
 
 pub(super) use need::{AUDITORS, Need, OWNERS, READERS, WRITERS};
 pub(super) use parameters::{In, MAX_SERIAL, Parameter, flag, number, parameter, text};
@@ -182,7 +182,8 @@ impl Route {
 
 /// All lines. Each module names its own.
 pub(super) fn routes() -> Vec<Route> {
-    [public::routes(), spans::routes(), events::routes(), health::routes(), super::openapi::routes(), admin::routes()].concat()
+    [public::routes(), spans::routes(), export::routes(), events::routes(), health::routes(), super::openapi::routes(), admin::routes()]
+        .concat()
 }
 
 #[cfg(test)]
