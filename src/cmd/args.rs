@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{
-    add, audit, backup, check, config_cmd, desk, diff, export, follow, import, keys, list, log, lookup, publish, pull, restore, serve,
-    shell, status, verify,
+    account, add, audit, backup, check, config_cmd, desk, diff, export, follow, import, keys, list, log, lookup, publish, pull, restore,
+    serve, shell, status, token, verify,
 };
 
 /// The whole command line.
@@ -104,6 +104,12 @@ pub enum Command {
     Log(log::Args),
     /// Print the published entries of a list
     Export(export::Args),
+    /// Make, show and change accounts: who may do what
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Make, show and revoke tokens: ways in for programs
+    #[command(subcommand)]
+    Token(token::Command),
     /// Make and show keys; make, sign and activate key sets
     #[command(subcommand)]
     Keys(keys::Command),

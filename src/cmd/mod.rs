@@ -3,6 +3,7 @@
 //! Guarantees: only here is the configuration seen and only here does anyhow carry errors; results go to the standard
 //! output, everything else to the standard error; the exit code follows from the type of the error.
 
+mod account;
 mod add;
 mod args;
 mod audit;
@@ -33,6 +34,7 @@ mod serve;
 mod shell;
 mod staged;
 mod status;
+mod token;
 mod verify;
 
 use std::path::Path;
@@ -97,6 +99,8 @@ async fn ask(command: Command, config: Option<&Path>) -> anyhow::Result<()> {
         Command::Preview(args) => desk::preview(args, config).await,
         Command::Log(args) => log::run(args, config).await,
         Command::Export(args) => export::run(args, config).await,
+        Command::Account(command) => account::run(command, config).await,
+        Command::Token(command) => token::run(command, config).await,
         Command::Keys(command) => keys::run(command, config).await,
         Command::Audit(command) => audit::run(command, config).await,
         Command::Check(args) => check::run(args, config).await,

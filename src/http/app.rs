@@ -179,5 +179,5 @@ async fn no_method(State(shared): State<Shared>, request: Request) -> Response {
 fn to_callers_only(shared: &Shared, request: &Request) -> Option<Problem> {
     let within = request.uri().path().strip_prefix("/v1/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let peer = request.extensions().get::<Remote>().copied();
-    if within && shared.app.admin.is_some() { caller::caller(shared, request.headers(), peer).err() } else { None }
+    if within && shared.app.admin.is_some() { caller::caller(shared, request.method(), request.headers(), peer).err() } else { None }
 }

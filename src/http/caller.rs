@@ -5,7 +5,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -15,10 +15,14 @@ use crate::publisher::By;
 use crate::store::Record;
 
 use super::app::Shared;
+use super::cookie;
 use super::problem::Problem;
 use super::server::Remote;
 use super::table::Need;
 use super::token::bearer;
+
+/// What a page of this host sends along with what changes something.
+const CSRF: &str = "bwld-csrf";
 
 /// Who calls, and from where.
 #[derive(Clone, Debug)]
@@ -55,7 +59,7 @@ impl FromRequestParts<Shared> for Caller {
 pub(super) async fn admit(State((shared, need)): State<(Shared, Need)>, path: RawPathParams, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Remote>().copied();
     let list = path.iter().find(|(name, _)| *name == "list").map(|(_, value)| value);
-    let admitted = match caller(&shared, request.headers(), peer) {
+    let admitted = match caller(&shared, request.method(), request.headers(), peer) {
         Ok(caller) => fulfils(&caller.who, need, list).map(|()| caller),
         Err(problem) => Err(problem),
     };
@@ -71,15 +75,29 @@ pub(super) async fn admit(State((shared, need)): State<(Shared, Need)>, path: Ra
 }
 
 /// Who carries the token of a request.
-pub(super) fn caller(shared: &Shared, headers: &HeaderMap, peer: Option<Remote>) -> Result<Caller, Problem> {
+pub(super) fn caller(shared: &Shared, method: &Method, headers: &HeaderMap, peer: Option<Remote>) -> Result<Caller, Problem> {
     let Some(admin) = shared.app.admin.as_ref() else { return Err(unauthorized()) };
     let address = peer.map(|remote| remote.address);
     let from = address.map_or_else(String::new, |address| address.to_string());
     if admin.operator.is_in(headers) {
         return Ok(Caller { who: Who::owner(Who::OPERATOR), from, once: None });
     }
-    let Some(token) = bearer(headers) else { return Err(unauthorized()) };
-    let who = admin.people.who_by_token(token, address).map_err(|refused| problem(&refused))?;
+    let refused = |refused| match refused {
+        Refused::NotAccepted => unauthorized(),
+        other => super::admin::people::problem(shared, other),
+    };
+    if headers.contains_key(header::AUTHORIZATION) {
+        let token = bearer(headers).ok_or_else(unauthorized)?;
+        return Ok(Caller { who: admin.people.who_by_token(token, address).map_err(refused)?, from, once: None });
+    }
+    let session = cookie::session(headers).ok_or_else(unauthorized)?;
+    let who = admin.people.who_by_session(session).map_err(refused)?;
+    // The browser sends the cookie along whoever has made the page; only ours knows this.
+    let shown = headers.get(CSRF).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !method.is_safe() && !admin.people.csrf_fits(session, shown) {
+        let detail = "send the csrf of GET /v1/admin/me in the header bwld-csrf";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "csrf", "Not from a page of this host", detail));
+    }
     Ok(Caller { who, from, once: None })
 }
 
@@ -89,28 +107,9 @@ fn unauthorized() -> Problem {
         .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"bwld\""))
 }
 
-/// Why somebody was not let in, as an answer.
-pub(super) fn problem(refused: &Refused) -> Problem {
-    match refused {
-        Refused::NotAccepted => unauthorized(),
-        Refused::CodeNeeded => Problem::new(StatusCode::UNAUTHORIZED, "code-needed", "A second factor is needed", refused.to_string()),
-        Refused::TooMany { seconds } => {
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-tries", "Too many tries", refused.to_string())
-                .with(header::RETRY_AFTER, HeaderValue::from(*seconds))
-        }
-        Refused::Failed(error) => {
-            tracing::error!(%error, "it could not be found out who calls");
-            Problem::internal("it could not be found out who calls; the log says why")
-        }
-    }
-}
-
 /// Whether `who` fulfils `need`; `list` is the one the path names.
 fn fulfils(who: &Who, need: Need, list: Option<&str>) -> Result<(), Problem> {
-    let forbidden = || {
-        let detail = "your account has no role that allows this; an owner can give you one";
-        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not with your roles", detail))
-    };
+    let forbidden = || Err(forbidden());
     match need {
         Need::Nobody | Need::Account => Ok(()),
         Need::All(roles) if who.is_everywhere(roles) => Ok(()),
@@ -123,6 +122,12 @@ fn fulfils(who: &Who, need: Need, list: Option<&str>) -> Result<(), Problem> {
             Ok(list) => Err(no_list(&list)),
         },
     }
+}
+
+/// The answer for what the caller's roles do not allow.
+pub(super) fn forbidden() -> Problem {
+    let detail = "your account has no role that allows this; an owner can give you one";
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not with your roles", detail)
 }
 
 const ANY: &[Role] = &[Role::Owner, Role::Editor, Role::Reviewer, Role::Auditor, Role::Subscriber];

@@ -59,7 +59,10 @@ pub fn description() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "A token, as `bwld token` makes them."}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "A token, as `bwld token` makes them."},
+                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-bwld", "description": "A session. What is not GET also needs its `csrf` in the header `bwld-csrf`."},
+            },
         },
     })
 }
@@ -119,7 +122,7 @@ fn operation(route: &Route, schemas: &mut BTreeMap<String, Value>) -> Value {
         "tags": [if route.path.starts_with("/v1/admin") { "admin" } else { "feed" }],
         "parameters": parameters,
         "responses": answers,
-        "security": if open { json!([]) } else { json!([{"token": []}]) },
+        "security": if open { json!([]) } else { json!([{"token": []}, {"session": []}]) },
         "x-needs": need(route.need),
     });
     if let Some((body, required)) = &route.body {

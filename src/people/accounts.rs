@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::list::Timestamp;
 use crate::store::{By, digest_of};
 
-use super::state::{ACCOUNT, Account};
+use super::state::{ACCOUNT, Account, Identity};
 use super::{Done, Grants, MAX_SCOPES, People, PeopleError, Who, document};
 
 /// Longest name, in octets.
 const MAX_NAME: usize = 64;
+/// Longest issuer and subject, in octets.
+const MAX_IDENTITY: usize = 500;
 /// Names of what acts by itself; nobody may look like it.
 const RESERVED: [&str; 2] = ["bwld", "local"];
 
@@ -24,6 +26,17 @@ pub struct NewAccount {
     /// Its roles.
     #[serde(default)]
     pub grants: Grants,
+}
+
+/// What is to change of an account; what is absent stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChange {
+    /// Its roles, instead of those it has.
+    pub grants: Option<Grants>,
+    /// Whether it, its tokens and its sessions are refused.
+    pub disabled: Option<bool>,
+    /// Whom a provider of identities vouches for, or nobody.
+    pub identity: Option<Option<Identity>>,
 }
 
 /// An account, as it is shown.
@@ -39,6 +52,15 @@ pub struct AccountView {
     pub created: Timestamp,
     /// How many tokens it has.
     pub tokens: usize,
+    /// Whether it has a password.
+    pub password: bool,
+    /// Whether it has a second factor.
+    pub second_factor: bool,
+    /// Recovery codes of the second factor that are left.
+    pub recovery_codes: usize,
+    /// Whom a provider of identities vouches for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub identity: Option<Identity>,
 }
 
 impl People {
@@ -57,26 +79,67 @@ impl People {
         if count >= self.options.max_accounts {
             return Err(PeopleError::Refused(format!("there are {count} accounts, and no more can be made")));
         }
-        let account = Account { name: new.name, grants: new.grants, disabled: false, created: self.clock.now() };
+        let account = Account { name: new.name, grants: new.grants, disabled: false, created: self.clock.now(), identity: None };
         self.put(account, "account.create", &by.into())
     }
 
     /// Gives an account these roles instead of those it has.
     ///
     /// # Errors
-    /// [`PeopleError::NoAccount`], [`PeopleError::Refused`]; of the store.
+    /// As [`People::change_account`].
     pub fn set_grants(&self, name: &str, grants: Grants, by: impl Into<By>) -> Result<AccountView, PeopleError> {
-        check_grants(&grants)?;
-        self.change(name, "account.grants", &by.into(), |account| account.grants = grants)
+        self.change_account(name, AccountChange { grants: Some(grants), ..AccountChange::default() }, by)
     }
 
     /// Refuses an account, its tokens and its sessions from now on, or no longer.
     ///
     /// # Errors
-    /// As [`People::set_grants`].
+    /// As [`People::change_account`].
     pub fn set_disabled(&self, name: &str, disabled: bool, by: impl Into<By>) -> Result<AccountView, PeopleError> {
-        let what = if disabled { "account.disable" } else { "account.enable" };
-        self.change(name, what, &by.into(), |account| account.disabled = disabled)
+        self.change_account(name, AccountChange { disabled: Some(disabled), ..AccountChange::default() }, by)
+    }
+
+    /// Changes an account, in one frame.
+    ///
+    /// # Errors
+    /// [`PeopleError::NoAccount`], [`PeopleError::Refused`]; of the store.
+    pub fn change_account(&self, name: &str, change: AccountChange, by: impl Into<By>) -> Result<AccountView, PeopleError> {
+        change.grants.as_ref().map_or(Ok(()), check_grants)?;
+        let _alone = self.writing();
+        let before = self.state().accounts.get(name).cloned().ok_or_else(|| PeopleError::NoAccount(shown(name)))?;
+        let AccountChange { grants, disabled, identity } = change;
+        let account = Account {
+            grants: grants.unwrap_or_else(|| before.grants.clone()),
+            disabled: disabled.unwrap_or(before.disabled),
+            identity: identity.unwrap_or_else(|| before.identity.clone()),
+            ..before.clone()
+        };
+        if name == Who::OPERATOR && (account.disabled || account.grants != before.grants) {
+            let reason = "the operator's account stays an owner of everything, so that there always is one; make another account";
+            return Err(PeopleError::Refused(reason.into()));
+        }
+        if account.identity != before.identity {
+            account.identity.as_ref().map_or(Ok(()), |identity| self.check_identity(name, identity))?;
+        }
+        let what = match (account.disabled, before.disabled) {
+            (true, false) => "account.disable",
+            (false, true) => "account.enable",
+            _ if account.grants != before.grants => "account.grants",
+            _ if account.identity != before.identity => "account.link",
+            _ => return Ok(self.account_view(&account)),
+        };
+        self.put(account, what, &by.into())
+    }
+
+    fn check_identity(&self, name: &str, identity: &Identity) -> Result<(), PeopleError> {
+        let fine = |text: &str| !text.is_empty() && text.len() <= MAX_IDENTITY && !text.chars().any(char::is_control);
+        if !fine(&identity.issuer) || !fine(&identity.subject) {
+            return Err(PeopleError::Refused(format!("issuer and subject are 1 to {MAX_IDENTITY} octets of one line")));
+        }
+        if self.state().accounts.values().any(|other| other.name != name && other.identity.as_ref() == Some(identity)) {
+            return Err(PeopleError::Refused("another account is linked to this subject".into()));
+        }
+        Ok(())
     }
 
     /// An account.
@@ -95,35 +158,37 @@ impl People {
         page.iter().map(|account| self.account_view(account)).collect()
     }
 
-    fn change(&self, name: &str, what: &str, by: &By, change: impl FnOnce(&mut Account)) -> Result<AccountView, PeopleError> {
-        let _alone = self.writing();
-        let before = self.state().accounts.get(name).cloned();
-        let mut account = before.clone().ok_or_else(|| PeopleError::NoAccount(shown(name)))?;
-        if name == Who::OPERATOR {
-            let reason = "the operator's account stays an owner of everything, so that there always is one; make another account";
-            return Err(PeopleError::Refused(reason.into()));
-        }
-        change(&mut account);
-        if before.as_ref() == Some(&account) {
-            return Ok(self.account_view(&account));
-        }
-        self.put(account, what, by)
-    }
-
     /// Writes an account; the caller holds `writing`.
     pub(super) fn put(&self, account: Account, what: &str, by: &By) -> Result<AccountView, PeopleError> {
         let before = self.state().accounts.get(&account.name).map(digest_of);
         let object = format!("account:{}", account.name);
         let done = Done { what, object, before, after: Some(digest_of(&account)) };
-        self.commit(by, vec![document(ACCOUNT, &account.name, &account)], done)?;
+        let mut records = vec![document(ACCOUNT, &account.name, &account)];
+        let (ending, keys) = if account.disabled { self.ending_sessions(&account.name) } else { Default::default() };
+        records.extend(ending);
+        self.commit(by, records, done)?;
         self.state_mut().accounts.insert(account.name.clone(), account.clone());
+        self.forget_sessions(&keys);
         Ok(self.account_view(&account))
     }
 
     fn account_view(&self, account: &Account) -> AccountView {
-        let tokens = self.state().tokens.values().filter(|token| token.account == account.name).count();
-        let Account { name, grants, disabled, created, .. } = account.clone();
-        AccountView { name, grants, disabled, created, tokens }
+        let state = self.state();
+        let tokens = state.tokens.values().filter(|token| token.account == account.name).count();
+        let credential = state.credentials.get(&account.name);
+        let factor = credential.and_then(|c| c.factor.as_ref());
+        let Account { name, grants, disabled, created, identity } = account.clone();
+        AccountView {
+            name,
+            grants,
+            disabled,
+            created,
+            tokens,
+            password: credential.is_some_and(|c| c.password.is_some()),
+            second_factor: factor.is_some(),
+            recovery_codes: factor.map_or(0, super::factor::Factor::recovery_left),
+            identity,
+        }
     }
 }
 

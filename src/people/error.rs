@@ -43,6 +43,9 @@ pub enum Refused {
         /// How long to wait.
         seconds: u64,
     },
+    /// Too many passwords are being checked.
+    #[error("too many log-ins at one time; try again in a moment")]
+    Busy,
     /// It could not be looked into.
     #[error(transparent)]
     Failed(#[from] PeopleError),

@@ -9,15 +9,23 @@
 
 mod accounts;
 mod error;
+mod factor;
+mod login;
 mod options;
+mod passwords;
 mod roles;
 mod secret;
+mod sessions;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_login;
 mod tokens;
+mod tries;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::Serialize;
@@ -25,13 +33,21 @@ use serde::Serialize;
 use crate::list::{Digest, Timestamp};
 use crate::store::{By, Clock, Record, Store};
 
-pub use accounts::{AccountView, NewAccount};
+pub use accounts::{AccountChange, AccountView, NewAccount};
 pub use error::{PeopleError, Refused};
+pub use factor::FactorOffer;
+pub use login::{Invitation, LogIn};
 pub use options::PeopleOptions;
+pub use passwords::HashCost;
 pub use roles::{Grants, MAX_SCOPES, Role, Scope, Via, Who};
+pub use secret::random_text;
+pub use sessions::{SessionMade, csrf_of};
+pub use state::Identity;
 pub use tokens::{NewToken, TokenMade, TokenView};
 
+use passwords::Hasher;
 use state::State;
+use tries::Tries;
 
 /// Everybody who may do something here.
 pub struct People {
@@ -43,6 +59,10 @@ pub struct People {
     writing: Mutex<()>,
     /// When tokens were last used, as far as that is not yet in the journal.
     used: Mutex<HashMap<String, Timestamp>>,
+    /// The same of sessions.
+    seen: Mutex<HashMap<String, Timestamp>>,
+    hasher: Hasher,
+    tries: Tries,
 }
 
 impl std::fmt::Debug for People {
@@ -58,7 +78,17 @@ impl People {
     /// Of the store.
     pub fn open(store: Arc<Store>, clock: Arc<dyn Clock>, options: PeopleOptions) -> Result<People, PeopleError> {
         let state = State::read(&store)?;
-        let people = People { store, clock, options, state: RwLock::new(state), writing: Mutex::default(), used: Mutex::default() };
+        let people = People {
+            state: RwLock::new(state),
+            writing: Mutex::default(),
+            used: Mutex::default(),
+            seen: Mutex::default(),
+            hasher: Hasher::new(options.hash, options.hash_at_once),
+            tries: Tries::new(clock.clone(), options.log_ins_per_minute, options.wrong_tokens_per_minute),
+            store,
+            clock,
+            options,
+        };
         if !people.state().accounts.contains_key(Who::OPERATOR) {
             let new = NewAccount { name: Who::OPERATOR.into(), grants: Grants::everywhere(Role::Owner) };
             people.create_account(new, "bwld")?;
@@ -71,7 +101,21 @@ impl People {
     /// # Errors
     /// Of the store; it is then tried again the next time.
     pub fn upkeep(&self) -> Result<(), PeopleError> {
-        self.write_uses()
+        self.write_uses()?;
+        self.write_sessions()
+    }
+
+    /// Counts a request of somebody who is not yet let in.
+    ///
+    /// # Errors
+    /// [`Refused::TooMany`].
+    pub fn count_request(&self, from: Option<IpAddr>) -> Result<(), Refused> {
+        self.tries.request(from)
+    }
+
+    /// How much was ever hashed to check passwords, in KiB times passes.
+    pub fn hashed(&self) -> u64 {
+        self.hasher.work()
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {

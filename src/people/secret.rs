@@ -18,8 +18,11 @@ pub(super) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, PeopleError
     Ok(bits)
 }
 
-/// 256 random bits as text.
-pub(super) fn random_text() -> Result<Zeroizing<String>, PeopleError> {
+/// 256 random bits as text, in base64url.
+///
+/// # Errors
+/// [`PeopleError::System`] without randomness.
+pub fn random_text() -> Result<Zeroizing<String>, PeopleError> {
     Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(random::<32>()?.as_ref())))
 }
 

@@ -152,8 +152,8 @@ impl People {
     /// Who carries this token.
     ///
     /// # Errors
-    /// [`Refused::NotAccepted`], whatever is wrong with it.
-    pub fn who_by_token(&self, text: &str, _from: Option<IpAddr>) -> Result<Who, Refused> {
+    /// [`Refused::NotAccepted`], whatever is wrong with it; [`Refused::TooMany`] if one source sends many that are.
+    pub fn who_by_token(&self, text: &str, from: Option<IpAddr>) -> Result<Who, Refused> {
         let offered = Digest::of(text);
         let now = self.clock.now();
         let state = self.state();
@@ -161,7 +161,10 @@ impl People {
         // One that is not there is compared as well, so that a prefix cannot be felt for.
         let known = state.tokens.get(prefix);
         let fits = same(&offered, &known.map_or(Digest([0; 32]), |token| token.hash));
-        let (Some(token), true) = (known, fits) else { return Err(Refused::NotAccepted) };
+        let (Some(token), true) = (known, fits) else {
+            self.tries.wrong_token(from)?;
+            return Err(Refused::NotAccepted);
+        };
         if token.expires.is_some_and(|expires| expires <= now) {
             return Err(Refused::NotAccepted);
         }

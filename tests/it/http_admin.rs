@@ -4,9 +4,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 use bwld::feed::{Hub, HubOptions};
-use bwld::http::{Admin, App, HttpOptions, OperatorToken, Readiness, RouteOptions};
+use bwld::http::{Admin, App, HttpOptions, Oidc, OidcOptions, OperatorToken, Readiness, RouteOptions};
 use bwld::list::ListId;
-use bwld::people::{People, PeopleOptions};
+use bwld::people::{HashCost, People, PeopleOptions};
 use bwld::publisher::{Publisher, PublisherOptions};
 use bwld::store::{Catalog, Disk, FakeClock, IndexKind, RealDisk, Store, StoreOptions};
 use serde_json::{Value, json};
@@ -32,6 +32,15 @@ impl Desk {
     }
 
     pub async fn open_on(disk: Arc<dyn Disk>, max_import: u64, options: RouteOptions) -> Desk {
+        Desk::open_whole(disk, max_import, options, None).await
+    }
+
+    /// With log-in by a provider of identities.
+    pub async fn open_with_oidc(oidc: OidcOptions) -> Desk {
+        Desk::open_whole(Arc::new(RealDisk), Admin::DEFAULT_MAX_IMPORT, RouteOptions::default(), Some(oidc)).await
+    }
+
+    async fn open_whole(disk: Arc<dyn Disk>, max_import: u64, options: RouteOptions, oidc: Option<OidcOptions>) -> Desk {
         let dir = tempfile::tempdir().expect("a folder");
         let (store, _) = Store::open(&dir.path().join("store"), STORE, disk, &mut |_| {}).expect("a store");
         let (store, catalog) = (Arc::new(store), Arc::new(Catalog::default()));
@@ -46,11 +55,18 @@ impl Desk {
             clock.clone(),
             Box::new(move |id: &ListId| told.announce(id)),
         );
-        let people = Arc::new(People::open(store.clone(), clock.clone(), PeopleOptions::default()).expect("people"));
+        let cheap = PeopleOptions {
+            hash: HashCost { memory: 64, passes: 1, lanes: 1 },
+            log_ins_per_minute: std::num::NonZeroU32::new(1_000).expect("not zero"),
+            factor_key: Some(zeroize::Zeroizing::new([7; 32])),
+            ..PeopleOptions::default()
+        };
+        let people = Arc::new(People::open(store.clone(), clock.clone(), cheap).expect("people"));
+        let oidc = oidc.map(|options| Arc::new(Oidc::new(options, clock.clone()).expect("a provider")));
         let publisher = Arc::new(publisher.expect("a publisher"));
         let cases = bwld::desk::Desk::open(publisher.clone(), store.clone(), hub.catalog().clone(), clock.clone()).expect("a desk");
         let cases = Arc::new(cases);
-        let admin = Admin { publisher, store, desk: cases, people: people.clone(), operator: OperatorToken::new(TOKEN), max_import };
+        let admin = Admin { publisher, store, desk: cases, people: people.clone(), oidc, operator: OperatorToken::new(TOKEN), max_import };
         let app = App { hub: hub.clone(), readiness: Readiness::default(), clock, admin: Some(admin), options };
         let desk = Desk { server: Server::of(app, HttpOptions::default()).await, hub, people, dir };
         let note = signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]);

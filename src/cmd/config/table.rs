@@ -208,6 +208,30 @@ settings! {
         max_requests: Integer(1, 1_000_000) = 10000;
     }
 
+    /// Those who administer lists: how they come in.
+    people: People {
+        /// Log-ins that one source may try in a minute. Wrong passwords meet growing delays besides.
+        log_ins_per_minute: Integer(1, 10_000) = 20;
+        /// Seconds after which a session that is not used ends.
+        idle_seconds: Integer(60, 604_800) = 1800;
+        /// Seconds after which a session ends at the latest.
+        session_seconds: Integer(60, 2_592_000) = 43200;
+    }
+
+    /// Log-in by a provider of identities (OpenID Connect), beside name and password. `bwld account set` links accounts.
+    oidc: Oidc {
+        /// The provider, exactly as it calls itself. Empty: no log-in by a provider.
+        issuer: Text(any) = "";
+        /// What the provider calls this publisher.
+        client_id: Text(any) = "";
+        /// File, for its owner only, with the secret that the provider has given. Empty: none.
+        client_secret_file: Text(any) = "";
+        /// Where the provider sends the browser back to: https://THIS-HOST/v1/admin/oidc/return.
+        redirect: Text(any) = "";
+        /// Certificates in PEM of authorities that vouch for the provider's host. Empty: those of this machine.
+        authorities: Text(any) = "";
+    }
+
     /// What the daemons say of their work, on the standard error.
     log: Log {
         /// From which level on.

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::desk::Desk;
 use crate::feed::Hub;
-use crate::http::{self, Admin, App, Exports, HttpOptions, MoreMetrics, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
+use crate::http::{self, Admin, App, Exports, HttpOptions, MoreMetrics, Oidc, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
 use crate::people::People;
 use crate::publisher::Publisher;
 use crate::store::{Clock, RealDisk, Store, write_file_atomic};
@@ -32,6 +32,7 @@ pub(super) struct Parts {
     pub(super) store: Arc<Store>,
     pub(super) people: Arc<People>,
     pub(super) desk: Arc<Desk>,
+    pub(super) oidc: Option<Arc<Oidc>>,
     pub(super) hub: Arc<Hub>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) token: Zeroizing<String>,
@@ -83,6 +84,7 @@ fn begin(
         store: parts.store.clone(),
         people: parts.people.clone(),
         desk: parts.desk.clone(),
+        oidc: parts.oidc.clone(),
         operator: OperatorToken::new(&parts.token),
         max_import: Admin::DEFAULT_MAX_IMPORT,
     };

@@ -109,6 +109,26 @@ pub fn operator_token(data: &Path) -> anyhow::Result<Zeroizing<String>> {
     Ok(token)
 }
 
+/// The key from which second factors are made: 256 random bits, made at the first start that misses it.
+///
+/// # Errors
+/// Of the disk or the random source; that the file holds no key.
+pub fn people_key(data: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
+    create_folder(&RealDisk, &data.join("keys"))?;
+    let path = data.join(files::PEOPLE_KEY);
+    if !path.exists() {
+        let mut bits = Zeroizing::new([0; 32]);
+        getrandom::fill(bits.as_mut()).context("the system has no randomness")?;
+        create_secret(&RealDisk, &path, &Zeroizing::new(format!("{}\n", URL_SAFE_NO_PAD.encode(bits.as_ref()))))?;
+    }
+    let text = read_secret(&path)?;
+    let octets = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim()).unwrap_or_default());
+    let mut key = Zeroizing::new([0; 32]);
+    ensure!(octets.len() == key.len(), "{} holds no key; put it back from a backup with secrets", path.display());
+    key.copy_from_slice(&octets);
+    Ok(key)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -126,8 +146,9 @@ mod tests {
         let signer = signing_key(dir.path(), &origin, true).expect("made");
         let note = first_keyset(dir.path(), &origin, &signer, now).expect("made");
         let token = operator_token(dir.path()).expect("made");
+        let people = people_key(dir.path()).expect("made");
         assert_eq!(token.len(), 43, "256 bits");
-        for name in [files::ROOT_KEY, files::SIGNING_KEY, files::TOKEN] {
+        for name in [files::ROOT_KEY, files::SIGNING_KEY, files::PEOPLE_KEY, files::TOKEN] {
             let mode = std::fs::metadata(dir.path().join(name)).expect(name).permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
@@ -138,6 +159,7 @@ mod tests {
         assert_eq!(signing_key(dir.path(), &origin, true).expect("read").public(), signer.public());
         assert_eq!(first_keyset(dir.path(), &origin, &signer, now.plus(9)).expect("read"), note);
         assert_eq!(operator_token(dir.path()).expect("read").as_str(), token.as_str());
+        assert_eq!(people_key(dir.path()).expect("read"), people);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod daemon;
 mod dns;
 mod embedded;
 mod home;
+mod people;
 mod shipped;
 pub(super) mod tasks;
 
@@ -22,7 +23,7 @@ use crate::desk::Desk;
 use crate::feed::{Hub, HubOptions};
 use crate::http::Exports;
 use crate::list::Origin;
-use crate::people::{People, PeopleOptions};
+use crate::people::People;
 use crate::publisher::{CheckReport, Protected, Publisher, PublisherOptions};
 use crate::store::{Catalog, Clock, Disk, IndexRecovery, Progress, RealDisk, Recovery, Store, StoreOptions, SystemClock};
 use crate::trust::SecretKey;
@@ -146,12 +147,13 @@ fn open(loaded: &Loaded, settings: &Config, disk: Arc<dyn Disk>) -> anyhow::Resu
         // Crash before: the next start finds the same note and puts it in force.
         publisher.activate_keyset(&note, "bwld").context("putting the first key set in force")?;
     }
-    let people = People::open(store.clone(), clock.clone(), PeopleOptions::default()).context("opening the accounts")?;
+    let people = People::open(store.clone(), clock.clone(), people::options(settings, &data)?).context("opening the accounts")?;
     if settings.serve.shipped_lists {
         shipped::take_in(&publisher, |id| matches!(store.list(id), Ok(Some(_))))?;
     }
     let desk = Desk::open(publisher.clone(), store.clone(), hub.catalog().clone(), clock.clone()).context("reading the cases")?;
-    Ok(Parts { publisher, people: Arc::new(people), store, desk: Arc::new(desk), hub, clock, token, exports })
+    let oidc = people::oidc(settings, &clock)?;
+    Ok(Parts { publisher, people: Arc::new(people), oidc, store, desk: Arc::new(desk), hub, clock, token, exports })
 }
 
 fn publisher(

@@ -8,6 +8,7 @@ mod desk;
 mod jobs;
 mod lists;
 mod outlet;
+pub(super) mod people;
 mod store;
 mod transfer;
 
@@ -22,6 +23,7 @@ use crate::publisher::{Class, PublishError, Publisher};
 use crate::store::Store;
 
 use super::app::Shared;
+use super::oidc::Oidc;
 use super::problem::Problem;
 use super::table::Route;
 use super::token::OperatorToken;
@@ -44,6 +46,8 @@ pub struct Admin {
     pub people: Arc<People>,
     /// The token of the data folder's own account.
     pub operator: OperatorToken,
+    /// Log-in by a provider of identities, if there is one.
+    pub oidc: Option<Arc<Oidc>>,
     /// Largest body of an import in octets, as sent and again as decompressed.
     pub max_import: u64,
 }
@@ -55,7 +59,7 @@ impl Admin {
 
 /// The lines of the table below `/v1/admin`.
 pub(super) fn routes() -> Vec<Route> {
-    [lists::routes(), desk::routes(), transfer::routes(), jobs::routes(), audit::routes(), store::routes()].concat()
+    [lists::routes(), desk::routes(), transfer::routes(), jobs::routes(), audit::routes(), store::routes(), people::routes()].concat()
 }
 
 /// The admin part of the application; only its own routes ask.

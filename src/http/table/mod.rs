@@ -75,6 +75,8 @@ pub(super) struct Route {
     pub(super) answers: Vec<(u16, &'static str, Content)>,
     /// Whether its body is taken piece by piece; no idempotency key then.
     pub(super) streams: bool,
+    /// Whether request or answer hold a secret; no idempotency key then, for what is sent under one is kept.
+    pub(super) secret: bool,
     /// Statuses of the problems it answers with beside those of every call like it.
     pub(super) problems: Vec<u16>,
     handler: MethodRouter<Shared>,
@@ -97,6 +99,7 @@ where
         body: None,
         answers: Vec::new(),
         streams: false,
+        secret: false,
         problems: Vec::new(),
         handler: on(filter, handler),
     }
@@ -139,9 +142,15 @@ impl Route {
         self
     }
 
+    /// Takes a secret, or gives one.
+    pub(super) fn secret(mut self) -> Route {
+        self.secret = true;
+        self
+    }
+
     /// Whether it is a write that is done once for each idempotency key.
     pub(super) fn takes_key(&self) -> bool {
-        self.method != Method::GET && self.need != Need::Nobody && !self.streams
+        self.method != Method::GET && self.need != Need::Nobody && !self.streams && !self.secret
     }
 
     /// Answers JSON with this status.
