@@ -15,7 +15,7 @@ pub const SIGNING_KEY: &str = "keys/signing.key";
 /// The first key set, below the data folder: written by `serve`, or put there before its first start.
 pub const FIRST_KEYSET: &str = "keys/first.keyset";
 /// From which second factors are made, below the data folder.
-pub const PEOPLE_KEY: &str = "keys/people.key";
+pub const PEOPLE_KEY: &str = "keys/factor.key";
 /// The operator's token, below the data folder.
 pub const TOKEN: &str = "operator.token";
 /// Where the running daemon listens, below the data folder.
