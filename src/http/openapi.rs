@@ -146,7 +146,7 @@ fn in_path(name: &str) -> Value {
 fn problems(route: &Route) -> BTreeSet<u16> {
     let mut all: BTreeSet<u16> = route.problems.iter().copied().chain([400, 500]).collect();
     if route.need != Need::Nobody {
-        all.extend([401, 403, 404, 503]);
+        all.extend([401, 403, 404, 429, 503]);
     }
     if route.need == Need::Nobody && route.path_parameters().next().is_some() {
         all.insert(404);

@@ -224,6 +224,6 @@ impl People {
 
     fn factor_key(&self) -> Result<&[u8; 32], PeopleError> {
         let none = PeopleError::Refused("no second factor here: the data folder has no key for it (keys/factor.key)".into());
-        self.options.factor_key.as_ref().map(|key| &**key).ok_or(none)
+        self.options.factor_key.as_deref().ok_or(none)
     }
 }

@@ -94,7 +94,7 @@ async fn a_subscribers_token_gives_nothing_of_the_administration() {
             if call["x-needs"]["roles"].as_array().is_some_and(|roles| roles.iter().any(|role| role == "subscriber")) {
                 continue;
             }
-            let path = path.replace("{list}", "test").replace('{', "").replace('}', "");
+            let path = path.replace("{list}", "test").replace(['{', '}'], "");
             let path = path.strip_prefix("/v1/admin").unwrap_or_else(|| panic!("{path} has roles and is no administration"));
             let answer = by_token(&desk, &made.secret, &method.to_uppercase(), path, &json!({})).await;
             assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"), "{method} {path}");

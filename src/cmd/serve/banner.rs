@@ -37,7 +37,8 @@ pub fn text(banner: &Banner<'_>) -> String {
     let from = if banner.data_is_default { String::new() } else { format!(" --data {}", quoted(&data.display().to_string())) };
     let mut text = format!(
         "\nbwld {} publishes as {origin}\n\n  address      {address}\n  fingerprint  {fingerprint}   (of key set {keyset}; what followers pin)\n  \
-         token        {}   (the operator's; it changes lists, keep it secret)\n\nPublished:\n",
+         token        {}   (the operator's; it changes lists, keep it secret)\n  \
+         log-in       {program} account invite operator{from}   (prints a token by which the password is set, once)\n\nPublished:\n",
         env!("CARGO_PKG_VERSION"),
         token.display()
     );
