@@ -118,3 +118,60 @@ pub(super) fn verify(token: &str, header: &Header, keys: &[Jwk], asked: &Asked<'
     }
     Ok(Person { issuer: claims.iss, subject: claims.sub })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Modulus of an RSA key of which the private part was thrown away.
+    const MODULUS: &str = "\
+        -SGQ-JACLoLKE7SbadP8NQF8lWwHG9Lc3J86duMMMPfT4XLdStELUmd8a3VtV-86ZCUfm6GB07bsacqHsHRUWaY_c7rwRSsoA4elHltRpnVTe8\
+        4YGjeT8ZgliRoKUHaJEB78_-OaaFsc5IY8MdKm-mEkP1b3Ql0V8tVsT2vWesPfGZVl0KNM2_WA-ykT0u-83sZL4sreO8ZkMmak9hI7VdXEr4o7\
+        cDxA4HWsCbwK4snXDPlI2gW13wcndzsC9pKurGxtDzPHI4s9rPFkTXrBseGqmnx-zoTkHIfUJ8DjsiOrA3GFluiWHD5xlLwULUyC_YmapGVEGu\
+        bl0vJMfQD0cw";
+    /// Signed by it with RS256.
+    const TOKEN: &str = "\
+        eyJhbGciOiJSUzI1NiIsImtpZCI6InIxIn0.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWIiOiIyNDgyODk3NjEwMDEiLCJhdWQiOi\
+        Jid2xkIiwiZXhwIjoxODAwMDAwMzAwLCJpYXQiOjE4MDAwMDAwMDAsIm5vbmNlIjoibi0wUzZfV3pBMk1qIn0.X3_TcxLW7hVSWgSU9N8E6_Vd\
+        drNn65NtQtUar5Fh1k-pnaYluSagxQJP9fvmZnyoJy1EykkMjclQ-Pk1CfDmrpOFAGYyj3asEpZEJAxXOe_xpccZQySDNjER2iIXqJe0Yog07e\
+        xmfA_gMB3OvHkYKDDtkgh2ejqq2tKZnPq0_4gbxQObL_vjQX0DKVvxkcTayMclZcQCwHVlDPe-g10TxdzTeAoX5SD4ZbfW7yk6Fi3abx47GssF\
+        f0COiLB--_WoDz4S8Ng0UJyQ3yMYDusz-aeQUhJYun4ukeKHOGtwxoMTSTNsZ3UV4MtJt4yGehVVOlJbT41MtXIxz0XTfDPA3g";
+
+    fn keys(alg: &str) -> Vec<Jwk> {
+        let key = serde_json::json!({"kty": "RSA", "kid": "r1", "use": "sig", "alg": alg, "n": MODULUS, "e": "AQAB"});
+        vec![serde_json::from_value(key).expect("a key")]
+    }
+
+    fn verified(token: &str, keys: &[Jwk], change: impl FnOnce(&mut Asked<'_>)) -> Result<Person, OidcError> {
+        let now = Timestamp::from_unix(1_800_000_010);
+        let mut asked = Asked { issuer: "https://id.example", client_id: "bwld", nonce: "n-0S6_WzA2Mj", now };
+        change(&mut asked);
+        verify(token, &header(token, &[Algorithm::RS256])?, keys, &asked)
+    }
+
+    #[test]
+    fn a_token_of_rs256_holds_only_as_it_was_asked_for() {
+        let person = verified(TOKEN, &keys("RS256"), |_| ()).expect("it holds");
+        assert_eq!((person.issuer.as_str(), person.subject.as_str()), ("https://id.example", "248289761001"));
+        assert!(verified(TOKEN, &keys("RS256"), |asked| asked.issuer = "https://id.example/").is_err());
+        assert!(verified(TOKEN, &keys("RS256"), |asked| asked.client_id = "other").is_err());
+        assert!(verified(TOKEN, &keys("RS256"), |asked| asked.nonce = "").is_err());
+        assert!(verified(TOKEN, &keys("RS256"), |asked| asked.now = Timestamp::from_unix(1_800_000_359)).is_ok(), "within the leeway");
+        assert!(verified(TOKEN, &keys("RS256"), |asked| asked.now = Timestamp::from_unix(1_800_000_360)).is_err());
+        assert!(verified(TOKEN, &keys("RS256"), |asked| asked.now = Timestamp::from_unix(1_799_999_000)).is_err());
+        assert!(verified(TOKEN, &keys("RS512"), |_| ()).is_err(), "a key for another algorithm");
+        assert!(verified(TOKEN, &[], |_| ()).is_err());
+        assert!(verified(TOKEN, &[keys("RS256"), keys("RS256")].concat(), |_| ()).is_err(), "two keys of one name");
+        assert!(header(TOKEN, &[Algorithm::ES256]).is_err() && header("", &[Algorithm::RS256]).is_err());
+    }
+
+    #[test]
+    fn no_changed_octet_goes_unnoticed() {
+        for at in (0..TOKEN.len()).step_by(7) {
+            let mut octets = TOKEN.as_bytes().to_vec();
+            octets[at] = if octets[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(octets).expect("ASCII");
+            assert!(verified(&changed, &keys("RS256"), |_| ()).is_err(), "octet {at}");
+        }
+    }
+}
