@@ -85,7 +85,7 @@ async fn all(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Result<
     let query = Query::read(query.as_deref());
     query.only(&["after", "limit"])?;
     let after = query.get("after")?.unwrap_or_default().to_owned();
-    let limit = query.parsed::<usize>("limit")?.unwrap_or(PAGE.0).clamp(1, PAGE.1);
+    let limit = query.within("limit", 1, PAGE.1)?.unwrap_or(PAGE.0);
     let mut accounts = super::super::admin(&shared)?.people.accounts(&after, limit + 1);
     let next = (accounts.len() > limit).then(|| accounts[limit - 1].name.clone());
     accounts.truncate(limit);

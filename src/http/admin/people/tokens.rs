@@ -67,7 +67,7 @@ async fn all(State(shared): State<Shared>, caller: Caller, RawQuery(query): RawQ
         return Err(forbidden());
     }
     let after = query.get("after")?.unwrap_or_default().to_owned();
-    let limit = query.parsed::<usize>("limit")?.unwrap_or(PAGE.0).clamp(1, PAGE.1);
+    let limit = query.within("limit", 1, PAGE.1)?.unwrap_or(PAGE.0);
     let mut tokens = super::super::admin(&shared)?.people.tokens(account.as_deref(), &after, limit + 1);
     let next = (tokens.len() > limit).then(|| tokens[limit - 1].prefix.clone());
     tokens.truncate(limit);
