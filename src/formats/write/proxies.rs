@@ -84,11 +84,11 @@ pub(super) const NGINX_ADDRESSES: Spec = Spec {
     ..PLAIN
 };
 
-/// `map_end` over names without a dot before them would match the middle of a label: a subtree has one.
+/// A host alone and all under it are two keys, asked by `map_str`: `map_end` would take a host alone for all under it, too.
 pub(super) const HAPROXY: Spec = Spec {
     name: "haproxy",
     extension: "map",
-    about: "a map of HAProxy: a name is that host (map_str of the host), .name the name and all under it (map_end of a dot and the host)",
+    about: "a map of HAProxy for map_str: a name is that host, .name the name and all under it (asked with each ending of the host)",
     says: NAMES,
     white: White::Allows,
     entry: |cx, entry| match entry.kind {

@@ -10,6 +10,8 @@
 mod alone;
 mod bind;
 mod by_hand;
+mod fed;
+mod files;
 mod harness;
 mod knot;
 mod measure;
