@@ -39,17 +39,29 @@ const LINES: &[(&str, May)] = &[
     ("approveStaged", May::List(JUDGE)),
     ("backUp", May::All(OWN)),
     ("cancelSchedule", May::List(WRITE)),
+    ("changeAccount", May::All(OWN)),
+    ("changePassword", May::Account),
     ("check", May::All(OWN)),
+    ("confirmFactor", May::Account),
+    ("createAccount", May::All(OWN)),
     ("createList", May::All(OWN)),
+    ("createToken", May::Account),
     ("describeList", May::List(OWN)),
     ("discardStaged", May::List(WRITE)),
+    ("dropFactor", May::All(OWN)),
     ("editCase", May::List(WORK)),
     ("exportAudit", May::All(AUDIT)),
     ("exportList", May::List(READ)),
     ("freezeList", May::List(OWN)),
     ("importList", May::List(WRITE)),
+    ("inviteAccount", May::All(OWN)),
+    ("listAccounts", May::All(OWN)),
     ("listLists", May::Some(READ)),
+    ("listTokens", May::Account),
+    ("logOut", May::Account),
+    ("me", May::Account),
     ("noteCase", May::List(WORK)),
+    ("offerFactor", May::Account),
     ("preview", May::List(READ)),
     ("proposeEntry", May::List(WRITE)),
     ("publishCases", May::List(WRITE)),
@@ -60,9 +72,11 @@ const LINES: &[(&str, May)] = &[
     ("removeList", May::List(OWN)),
     ("resumeCase", May::List(JUDGE)),
     ("reviewedVersion", May::List(JUDGE)),
+    ("revokeToken", May::Account),
     ("schedule", May::List(WRITE)),
     ("searchEntries", May::Some(READ)),
     ("setPolicy", May::List(OWN)),
+    ("showAccount", May::All(OWN)),
     ("showAudit", May::All(AUDIT)),
     ("showCase", May::List(READ)),
     ("showJob", May::Some(WRITE)),
@@ -81,7 +95,7 @@ const LINES: &[(&str, May)] = &[
 ];
 
 /// Calls below `/v1/admin` that anybody may make, to become somebody.
-const OPEN: &[&str] = &[];
+const OPEN: &[&str] = &["logIn", "oidcBegin", "oidcReturn", "setUp"];
 
 /// Where an account has its role.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -25,7 +25,7 @@ mod unbound;
 mod world;
 
 pub use alone::{is_alone, with, with_a_network};
-pub use program::{Program, find};
+pub use program::{Program, find, free_port};
 pub use question::{Answer, ask};
 pub use recipe::{Recipe, recipe};
 pub use world::World;
