@@ -34,6 +34,7 @@ pub(super) use text::is_current;
 
 /// One output, in the order in which the plan counts them.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a handful of them for the life of the program; a box would only be in the way")]
 pub(super) enum Output {
     /// A list's own text file.
     Text {

@@ -83,7 +83,12 @@ fn old_lines_are_sealed_and_the_chain_goes_on_over_checkpoints_and_lost_indexes(
     let page: Vec<u64> = store.acts(Some(3), 5).unwrap().into_iter().map(|line| line.number).collect();
     assert_eq!(page, [2, 1]);
     let mut from = 0;
-    store.each_act(border - 1, &mut |_| Ok(from += 1)).unwrap();
+    store
+        .each_act(border - 1, &mut |_| {
+            from += 1;
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(from, tip.number - border + 2);
 
     store.checkpoint().unwrap();
