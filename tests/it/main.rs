@@ -38,6 +38,7 @@ mod python;
 mod raw;
 mod readme;
 mod schemathesis;
+mod school;
 mod shared_data;
 mod signed;
 mod store;

@@ -1,5 +1,6 @@
 //! Exports: what each format says of each kind of rule, and that it never says more.
 
+mod agree;
 mod http;
 mod matrix;
 mod order;

@@ -5,7 +5,7 @@ mod programs;
 mod properties;
 mod round;
 mod torture;
-mod wider;
+pub(crate) mod wider;
 
 use std::{io::BufReader, io::Read as _};
 

@@ -19,6 +19,12 @@ impl ResolvesDomain for Suffixes {
     }
 }
 
+/// Has the engine know public suffixes as bwld does; once for the process.
+pub(crate) fn suffixes() {
+    // A second call says that it is done already.
+    let _ = set_domain_resolver(Box::new(Suffixes));
+}
+
 const HOSTS: [&str; 9] =
     ["a.example", "b.a.example", "ba.example", "a.example.test", "a.example2.test", "a-a.example", "c.test", "192.0.2.1", "192.0.2.11"];
 const PATHS: [&str; 14] = ["/", "/a", "/ab", "/a/", "/a/b", "/a/b/c", "/a?b=c", "/a?b=", "/a?bb=c", "/a.js", "/A", "/x/a", "/.a", "/a/.b"];
@@ -86,7 +92,7 @@ proptest! {
         if entries.is_empty() {
             return Ok(());
         }
-        let _ = set_domain_resolver(Box::new(Suffixes));
+        suffixes();
         let mut set = FilterSet::new(false);
         // The engine knows rules for a host as text, and no `|name^`.
         set.add_filter_list(text.clone(), ParseOptions::default());
