@@ -37,6 +37,11 @@ pub(super) fn literal(expression: &str) -> Option<String> {
     let mut chars = expression.chars();
     while let Some(c) = chars.next() {
         match c {
+            '\\' if chars.as_str().starts_with('x') => {
+                let code = chars.as_str().get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok())?;
+                text.push(Some(char::from(code)).filter(char::is_ascii_punctuation)?);
+                chars = chars.as_str()[3..].chars();
+            }
             // `\d` and the like are classes.
             '\\' => text.push(chars.next().filter(|c| c.is_ascii_punctuation())?),
             '.' | '[' | ']' | '(' | ')' | '{' | '}' | '*' | '+' | '?' | '^' | '$' | '|' => return None,
@@ -62,6 +67,9 @@ mod tests {
             (r"^http://a\.example/\$", own(Kind::Prefix, "a.example/$")),
             (r"^https?://a\.example/\\$", own(Kind::Url, "a.example/\\")),
             (r"^https?://\[2001:db8::1\]/$", own(Kind::Url, "[2001:db8::1]/")),
+            (r"^https?:\/\/a\.example\/\x24$", own(Kind::Url, "a.example/$")),
+            (r"^https?://a\.example/\x2", None),
+            (r"^https?://a\.example/\x61", None),
             (r"^https?://a\.example", None),
             (r"^https?://a.example/x", None),
             (r"^https?://[a-z]+\.example/", None),

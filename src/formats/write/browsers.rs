@@ -14,7 +14,7 @@ pub(super) const CHROMIUM: Spec = Spec {
     extension: "json",
     media: "application/json",
     about: "a policy file of Chromium, Chrome and Edge: URLBlocklist, or URLAllowlist of a white list",
-    says: [Says::All, Says::All, Says::None, Says::Some("if it ends in / and has no query"), Says::None],
+    says: [Says::All, Says::All, Says::None, Says::Some("if it ends in /, without query, @ and *"), Says::None],
     white: White::Allows,
     comment: None,
     most: Some(1_000),
@@ -33,6 +33,10 @@ fn prefix(cx: &mut Cx<'_>, entry: &EntryRef<'_>) -> Result<u64, Why> {
     let url = entry.url();
     if url.path.contains('?') {
         return Err(Why::Query);
+    }
+    // Behind @ comes a query in these patterns, and * stands for anything.
+    if url.path.contains(['@', '*']) {
+        return Err(Why::Text);
     }
     if !url.path.ends_with('/') {
         return Err(Why::Boundary);

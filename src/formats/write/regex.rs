@@ -26,6 +26,11 @@ pub(super) fn push_url(cx: &mut Cx<'_>, entry: &EntryRef<'_>, slash: bool) {
 /// Text that stands for itself.
 pub(super) fn push_literal(cx: &mut Cx<'_>, text: &str, slash: bool) {
     for c in text.bytes() {
+        if slash && c == b'$' {
+            // Readers of Adblock syntax take `$$` and `$@$` anywhere in a line for a rule about elements of pages.
+            cx.put("\\x24");
+            continue;
+        }
         let special = matches!(c, b'.' | b'[' | b']' | b'(' | b')' | b'{' | b'}' | b'*' | b'+' | b'?' | b'^' | b'$' | b'|' | b'\\');
         if special || (slash && c == b'/') {
             cx.out.push(b'\\');

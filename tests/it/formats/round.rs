@@ -165,3 +165,18 @@ proptest! {
         }
     }
 }
+
+/// What random lists have found once: signs that mean something in a format must not come back as something else.
+#[test]
+fn signs_with_a_meaning_do_not_get_lost() {
+    for rule in ["url:a.example/$", "prefix:a.example/$@$/", "url:a.example/$$?x=$"] {
+        let (text, report) = exported(ExportFormat::Adblock, &ExportOptions::default(), Colour::Black, &[rule]);
+        let (entries, _) = read(text.as_bytes(), &as_format(Format::Adblock)).expect("read");
+        let back: Vec<&str> = entries.iter().map(|line| &line[1..]).collect();
+        assert_eq!((report.written, back), (1, vec![rule]), "{text}");
+    }
+    for rule in ["prefix:a.example/@/", "prefix:a.example/*/"] {
+        let (_, report) = exported(ExportFormat::ChromiumPolicy, &ExportOptions::default(), Colour::Black, &[rule]);
+        assert_eq!((report.written, report.left_out_total()), (0, 1), "{rule}");
+    }
+}

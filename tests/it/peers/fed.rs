@@ -70,6 +70,17 @@ impl Fed {
         self.follower.as_mut().map(Daemon::said).unwrap_or_default()
     }
 
+    /// Waits until the reload command of every output has run once: a program that is told to read again while it is still starting may
+    /// end (Squid does), or read the new file late.
+    pub fn wait_for_reload(&self) {
+        crate::support::wait_for("the first reload", || {
+            let status = self.place.run(&["status", "--json"]).out;
+            let status: serde_json::Value = serde_json::from_str(&status).unwrap_or_default();
+            let outputs = status["outputs"].as_array().cloned().unwrap_or_default();
+            !outputs.is_empty() && outputs.iter().all(|output| !output["reloaded"].is_null() || !output["reload_error"].is_null())
+        });
+    }
+
     /// Waits until this file is there.
     pub fn wait_for_file(&mut self, name: &str) {
         let path = self.path(name);

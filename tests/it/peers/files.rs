@@ -94,6 +94,7 @@ fn squid() {
         fed.follow(recipe("squid.toml").with("/etc/squid/squid.conf", &conf));
         fed.wait_for_file("out/adult.domains");
         fed.wait_for_file("out/adult.urls");
+        fed.wait_for_reload();
         let names = ["fine.example", "www.fine.example", "blocked.example", "www.blocked.example", "host.example", "www.host.example"];
         let hosts: String = names.iter().chain(&["site.example"]).map(|name| format!("127.0.0.1 {name}\n")).collect();
         fed.place().write("hosts", hosts);
@@ -119,8 +120,8 @@ fn squid() {
         // A rule without a port is of ports 80 and 443.
         assert_eq!(get("site.example", "/bad/x"), Some(200), "the rule is not of this port");
         fed.publish(&["subtree:fine.example", &format!("prefix:site.example:{origin}/bad/")]);
-        program.until("the change", || get("fine.example", "/") == Some(403) && get("site.example", "/bad/x") == Some(403));
-        assert_eq!((get("www.fine.example", "/"), get("site.example", "/good/")), (Some(403), Some(200)));
+        let now = [("fine.example", "/"), ("site.example", "/bad/x"), ("www.fine.example", "/"), ("site.example", "/good/")];
+        program.until("the change", || now.map(|(host, path)| get(host, path)) == [Some(403), Some(403), Some(403), Some(200)]);
     });
 }
 
@@ -223,6 +224,7 @@ fn e2guardian() {
         fed.wait_for_file("out/adult.sites");
         fed.wait_for_file("out/adult.paths");
         e2guardian_of(&fed, port, origin);
+        fed.wait_for_reload();
         let mut program = Program::start("e2guardian", &["-N", "-c", &conf]);
         let shows = |host: &str| through(at(port), &format!("http://{host}/")).contains("<p>origin</p>");
         let refuses = |host: &str| {
@@ -235,8 +237,9 @@ fn e2guardian() {
         let read = std::time::Instant::now();
         program.until("another second", || read.elapsed() > Duration::from_millis(1_100));
         fed.publish(&["subtree:fine.example"]);
-        program.until("the change", || refuses("fine.example"));
-        assert!(refuses("www.fine.example") && refuses("blocked.example") && shows("other.example"));
+        // A worker of before may still answer once.
+        let all = || refuses("fine.example") && refuses("www.fine.example") && refuses("blocked.example") && shows("other.example");
+        program.until("the change", all);
     });
 }
 
@@ -271,8 +274,9 @@ fn web(fed: &mut Fed, program: &mut Program, server: SocketAddr) {
     assert_eq!((get("www.blocked.example"), get("host.example"), get("HOST.example:80")), (Some(451), Some(451), Some(451)));
     assert_eq!((get("www.host.example"), get("notblocked.example"), get("site.example")), (Some(200), Some(200), Some(200)));
     fed.publish(&["subtree:fine.example", "domain:one.example"]);
-    program.until("the change", || get("fine.example") == Some(451) && get("one.example") == Some(451));
-    assert_eq!((get("www.fine.example"), get("www.one.example"), get("blocked.example")), (Some(451), Some(200), Some(451)));
+    // A worker of before may still answer once.
+    let now = ["fine.example", "one.example", "www.fine.example", "www.one.example", "blocked.example"];
+    program.until("the change", || now.map(get) == [Some(451), Some(451), Some(451), Some(200), Some(451)]);
 }
 
 fn haproxy_of(fed: &Fed, port: u16, origin: SocketAddr) -> Program {
