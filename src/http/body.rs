@@ -1,12 +1,16 @@
-//! Bodies that are read piece by piece on blocking threads, never held whole.
+//! Bodies that are read or written piece by piece on blocking threads, never held whole.
 
-use std::io::{self, Read};
+use std::fmt::Display;
+use std::io::{self, Read, Write};
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
+use tokio::sync::mpsc;
 
 /// Octets read at a time.
 const PIECE: usize = 128 << 10;
+/// Written pieces that may wait for the client.
+const WAITING: usize = 4;
 
 /// A body of what `reader` gives. It is read only as fast as the client takes it; on an error the connection is broken
 /// off, so that a cut body is never taken for a whole one.
@@ -23,6 +27,77 @@ pub(super) fn from_reader(reader: impl Read + Send + 'static) -> Body {
             }
         }
     }))
+}
+
+/// Where a body that is written comes from; fails when the client is gone. What is still gathered when it is dropped is thrown away: an
+/// encoder that is given up writes its end then, and that must not look like the beginning of an answer.
+pub(super) struct Outlet {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    gathered: Vec<u8>,
+    /// Octets that are worth a message between threads.
+    worth: usize,
+}
+
+impl Outlet {
+    fn send(&mut self) -> io::Result<()> {
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone");
+        let piece = std::mem::take(&mut self.gathered);
+        if piece.is_empty() { Ok(()) } else { self.pieces.blocking_send(Ok(piece.into())).map_err(gone) }
+    }
+}
+
+impl Write for Outlet {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.gathered.extend_from_slice(octets);
+        if self.gathered.len() >= self.worth {
+            self.send()?;
+        }
+        Ok(octets.len())
+    }
+
+    /// Pieces go out when they are worth it, and at the end.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why nothing was written.
+pub(super) enum Unwritten<E> {
+    /// The work refused.
+    Refused(E),
+    /// It panicked; the log says where.
+    Panicked,
+}
+
+/// Runs `work` on a blocking thread. What it writes is the body, in pieces of `worth` octets or more, made only as fast as the client takes
+/// them. What goes wrong before the first piece is given back; later the body is broken off, so that a part is never taken for the whole.
+pub(super) async fn written<E: Display + From<io::Error> + Send + 'static>(
+    worth: usize,
+    work: impl FnOnce(&mut Outlet) -> Result<(), E> + Send + 'static,
+) -> Result<Body, Unwritten<E>> {
+    let (pieces, mut written) = mpsc::channel(WAITING);
+    let made = tokio::task::spawn_blocking(move || {
+        let mut outlet = Outlet { pieces, gathered: Vec::new(), worth };
+        let done = work(&mut outlet).and_then(|()| Ok(outlet.send()?));
+        if let Err(error) = &done {
+            let _ = outlet.pieces.blocking_send(Err(io::Error::other(error.to_string())));
+        }
+        done
+    });
+    let first = match written.recv().await {
+        Some(Ok(first)) => first,
+        None | Some(Err(_)) => match made.await {
+            Ok(Ok(())) => Bytes::new(),
+            Ok(Err(error)) => return Err(Unwritten::Refused(error)),
+            Err(_) => return Err(Unwritten::Panicked),
+        },
+    };
+    Ok(Body::from_stream(stream::unfold((Some(first), written), |(first, mut written)| async move {
+        match first {
+            Some(first) => Some((Ok(first), (None, written))),
+            None => written.recv().await.map(|piece| (piece, (None, written))),
+        }
+    })))
 }
 
 fn read_piece(reader: &mut impl Read) -> io::Result<Bytes> {

@@ -14,10 +14,11 @@ use crate::store::StoreError;
 use crate::wire::{AuditLine, AuditTip};
 
 use super::super::app::Shared;
+use super::super::body::Outlet;
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::super::table::{AUDITORS, MAX_SERIAL, Need, Route, number, route};
-use super::outlet::{Outlet, streamed};
+use super::outlet::streamed;
 use super::{admin, blocking, refused};
 
 /// Lines of a page when nothing else is asked for, and at most.

@@ -24,6 +24,7 @@ use crate::store::PublishedList;
 
 use super::accept::Coding;
 use super::app::{Inner, Shared};
+use super::body::{Outlet, Unwritten, written};
 use super::problem::Problem;
 use super::public::header_value;
 use super::query::Query;
@@ -193,9 +194,15 @@ async fn answer(shared: &Inner, method: &Method, headers: &HeaderMap, asked: Ask
     }
     let permit = shared.app.options.exports.permit().ok_or_else(|| busy(shared))?;
     let artefacts = shared.app.hub.deltas().artefacts().clone();
-    let work = move |out: &mut dyn Write| asked.write(&artefacts, out);
-    let body = stream::body(coding, permit, work).await.map_err(refused)?;
-    built(fields, body)
+    let work = move |outlet: &mut Outlet| {
+        let _permit = permit;
+        stream::coded(coding, outlet, |out| asked.write(&artefacts, out))
+    };
+    match written(stream::worth(coding), work).await {
+        Ok(body) => built(fields, body),
+        Err(Unwritten::Refused(error)) => Err(refused(error)),
+        Err(Unwritten::Panicked) => Err(Problem::internal("the export failed; the log says where")),
+    }
 }
 
 fn busy(shared: &Inner) -> Problem {

@@ -76,6 +76,11 @@ async fn what_cannot_be_is_refused_with_the_reason() {
         assert_eq!((answer.status, answer.json()["code"].as_str()), (status, Some(code)), "{path}: {answer:?}");
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
+    // Whatever the coding: what an encoder writes when it is given up is no beginning of an answer.
+    for coding in ["gzip", "zstd"] {
+        let answer = get(&desk, "subtrees", &[("accept-encoding", coding)]).await;
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (409, Some("empty-export")), "{coding}: {answer:?}");
+    }
     let empty = get(&desk, "subtrees?empty=ok", &[]).await;
     assert!(empty.status == 200 && empty.text().contains("written 0 as 0 rules"));
     let report = get(&desk, "hosts?report=1", &[]).await;
