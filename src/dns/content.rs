@@ -5,12 +5,10 @@
 //! side in order of the target, and what they have in common is given once.
 
 use std::cmp::Ordering;
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 
 use crate::list::Kind;
-use crate::store::{ArtefactKind, Artefacts, BaseRef, OwnSnapshot, PublishedList, SortedLines};
-use crate::wire::ZstdReader;
+use crate::store::{ArtefactKind, Artefacts, PublishedList, VersionLines};
 
 use super::DnsError;
 use super::owner::{Counts, LeftOut, enforced, host, range, rule_parts};
@@ -25,31 +23,10 @@ pub enum Owner<'a> {
     Wildcard(&'a [u8]),
 }
 
-/// Lines of one list.
-enum Lines<'c> {
-    Own(OwnSnapshot<ZstdReader<BufReader<File>>>),
-    Sorted(SortedLines<'c, ZstdReader<BufReader<File>>>),
-}
-
-impl Lines<'_> {
-    fn next_line(&mut self) -> io::Result<Option<&str>> {
-        match self {
-            Lines::Own(lines) => lines.next_line(),
-            Lines::Sorted(lines) => lines.next_line(),
-        }
-    }
-}
-
-fn snapshot(artefacts: &Artefacts, base: &BaseRef) -> Result<OwnSnapshot<ZstdReader<BufReader<File>>>, DnsError> {
-    let file = BufReader::with_capacity(64 << 10, artefacts.open_file(ArtefactKind::Snapshot, &base.snapshot)?);
-    let reader = ZstdReader::new("snapshot", file, base.snapshot_size).map_err(io::Error::other)?;
-    Ok(OwnSnapshot::new(reader, base.snapshot, base.snapshot_size)?)
-}
-
-fn lines<'c>(artefacts: &Artefacts, list: &'c PublishedList) -> Result<Lines<'c>, DnsError> {
+fn lines<'c>(artefacts: &Artefacts, list: &'c PublishedList) -> Result<VersionLines<'c>, DnsError> {
     let base = list.bases.last().ok_or_else(|| io::Error::other("a published list has a base"))?;
-    let own = snapshot(artefacts, base)?;
-    Ok(if list.content.overlay_len() == 0 { Lines::Own(own) } else { Lines::Sorted(SortedLines::new(Some(own), &list.content)) })
+    let file = artefacts.open_file(ArtefactKind::Snapshot, &base.snapshot)?;
+    Ok(VersionLines::new(file, base, &list.content)?)
 }
 
 /// Which rules a reader gives.
@@ -63,7 +40,7 @@ enum Part {
 
 /// The selected rules of one list, of some kinds, one at a time.
 struct Reader<'c> {
-    lines: Lines<'c>,
+    lines: VersionLines<'c>,
     part: Part,
     kind: Kind,
     target: String,

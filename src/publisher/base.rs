@@ -1,12 +1,10 @@
 //! Writes a base: snapshot and bucket file of one version, both as streams, side by side.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::thread;
 
 use crate::list::Digest;
-use crate::store::{ArtefactKind, Artefacts, BaseRef, BaseWriter, Built, Content, OwnSnapshot, SortedLines};
-use crate::wire::{Root, SnapshotHeader, SnapshotWriter, ZstdReader};
+use crate::store::{ArtefactKind, Artefacts, BaseRef, BaseWriter, Built, Content, VersionLines};
+use crate::wire::{Root, SnapshotHeader, SnapshotWriter};
 
 use super::PublishError;
 use super::chunks::{LineReceiver, LineSender, fan_out, first_cause, join};
@@ -93,13 +91,6 @@ pub(super) fn list_lines<'c>(
     content: &'c Content,
 ) -> Result<Box<dyn Lines + 'c>, PublishError> {
     let Some(base) = base else { return Ok(Box::new(NoLines)) };
-    let snapshot = open_snapshot(artefacts, base)?;
-    // Nothing changed: no merge.
-    if content.overlay_len() == 0 { Ok(Box::new(snapshot)) } else { Ok(Box::new(SortedLines::new(Some(snapshot), content))) }
-}
-
-fn open_snapshot(artefacts: &Artefacts, base: &BaseRef) -> Result<OwnSnapshot<ZstdReader<BufReader<File>>>, PublishError> {
-    let file = BufReader::with_capacity(64 << 10, artefacts.open_file(ArtefactKind::Snapshot, &base.snapshot)?);
-    let reader = ZstdReader::new("snapshot", file, base.snapshot_size)?;
-    Ok(OwnSnapshot::new(reader, base.snapshot, base.snapshot_size)?)
+    let file = artefacts.open_file(ArtefactKind::Snapshot, &base.snapshot)?;
+    Ok(Box::new(VersionLines::new(file, base, content)?))
 }

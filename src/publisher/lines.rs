@@ -2,10 +2,10 @@
 //! holds after what is staged. Neither holds more than a line of each stream.
 
 use std::collections::btree_map;
-use std::io::{self, Read};
+use std::io;
 
 use crate::list::rule_of;
-use crate::store::{OwnSnapshot, Sorted, SortedLines};
+use crate::store::{Sorted, VersionLines};
 
 /// Lines in order of the rule, each rule once: entry lines, or change lines (sign first).
 pub(super) trait Lines {
@@ -19,15 +19,9 @@ impl Lines for Sorted {
     }
 }
 
-impl<R: Read> Lines for SortedLines<'_, R> {
+impl Lines for VersionLines<'_> {
     fn next_line(&mut self) -> io::Result<Option<&str>> {
-        SortedLines::next_line(self)
-    }
-}
-
-impl<R: Read> Lines for OwnSnapshot<R> {
-    fn next_line(&mut self) -> io::Result<Option<&str>> {
-        OwnSnapshot::next_line(self)
+        VersionLines::next_line(self)
     }
 }
 

@@ -32,7 +32,7 @@ use super::range::none_match;
 use super::spans::{built, coding};
 use super::table::{Need, Route, flag, number, parameter, route, text};
 
-use lines::VersionLines;
+use lines::Passes;
 pub use sign::Exports;
 
 /// Most categories that a query may name.
@@ -127,7 +127,7 @@ impl Asked {
 
     /// Writes it, or what it leaves out.
     fn write(&self, artefacts: &crate::store::Artefacts, out: &mut dyn Write) -> Result<(), ExportError> {
-        let lines = VersionLines::open(self.list.clone(), artefacts);
+        let lines = Passes::open(self.list.clone(), artefacts);
         let mut lines = lines.map_err(|e| ExportError::Io(std::io::Error::other(e)))?;
         if self.report {
             let options = ExportOptions { refuse_empty: false, ..self.options.clone() };

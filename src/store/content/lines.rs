@@ -3,11 +3,13 @@
 //! The snapshot is one that this process wrote or verified when it took it in; so its lines are not checked for form
 //! again (that costs more than all the rest), but its digest is compared at the end.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 
 use crate::list::{Digest, rule_of};
-use crate::wire::SnapshotReader;
+use crate::wire::{SnapshotReader, ZstdReader};
 
+use super::super::BaseRef;
 use super::Content;
 
 /// The lines of a snapshot of one's own, read as a stream.
@@ -45,6 +47,37 @@ impl<R: Read> OwnSnapshot<R> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         Ok(None)
+    }
+}
+
+/// The lines of a version whose base's snapshot is a file: merged with what changed since, if anything did.
+pub enum VersionLines<'c> {
+    /// Nothing changed: no merge.
+    Own(OwnSnapshot<ZstdReader<BufReader<File>>>),
+    /// Something did.
+    Sorted(SortedLines<'c, ZstdReader<BufReader<File>>>),
+}
+
+impl<'c> VersionLines<'c> {
+    /// Of `content` over `base`, whose snapshot is `file`, read from where it stands.
+    ///
+    /// # Errors
+    /// Of reading, or `InvalidData` if it is no snapshot.
+    pub fn new(file: File, base: &BaseRef, content: &'c Content) -> io::Result<VersionLines<'c>> {
+        let reader = ZstdReader::new("snapshot", BufReader::with_capacity(64 << 10, file), base.snapshot_size)?;
+        let own = OwnSnapshot::new(reader, base.snapshot, base.snapshot_size)?;
+        Ok(if content.overlay_len() == 0 { VersionLines::Own(own) } else { VersionLines::Sorted(SortedLines::new(Some(own), content)) })
+    }
+
+    /// The next entry line, without LF; `None` after the last, when the snapshot's digest has been compared.
+    ///
+    /// # Errors
+    /// Of reading the snapshot.
+    pub fn next_line(&mut self) -> io::Result<Option<&str>> {
+        match self {
+            VersionLines::Own(lines) => lines.next_line(),
+            VersionLines::Sorted(lines) => lines.next_line(),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::StoreError;
 pub use base::Base;
 pub(super) use build::unnamed_file;
 pub use build::{BaseWriter, Built};
-pub use lines::{OwnSnapshot, SortedLines};
+pub use lines::{OwnSnapshot, SortedLines, VersionLines};
 use patch::{Overlay, Patch};
 
 /// Why a delta did not fit the content. The content is as it was.
