@@ -11,7 +11,7 @@ use crate::list::{Kind, Rule};
 
 use super::{
     Exceptions, Item, ReadError,
-    lines::{self, Lines, column},
+    lines::{Lines, column},
     out::{Out, Place, Verdict},
     plain, ranges,
 };
@@ -56,13 +56,7 @@ where
     F: FnMut(Item<'_>) -> Result<(), E>,
 {
     let mut half = Half::default();
-    while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
-        let Some(raw) = out.text(number, line) else { continue };
-        let Some(text) = lines::content(raw) else {
-            out.comment();
-            continue;
-        };
-        let place = Place { line: number, column: column(raw, text), text };
+    plain::contents(input, out, |out, text, place| {
         if ranges::is_range(text) {
             ranges::entry(Verdict::Block, text, place, out)?;
         } else if text.contains(char::is_whitespace) {
@@ -73,7 +67,8 @@ where
                 kind => out.entry(Verdict::Block, kind, text, place)?,
             }
         }
-    }
+        Ok(())
+    })?;
     half.give(out)
 }
 

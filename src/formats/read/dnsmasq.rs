@@ -10,7 +10,7 @@ use crate::list::{Kind, TargetError};
 
 use super::{
     Item, ReadError,
-    lines::{self, Lines, column},
+    lines::{Lines, column},
     out::{Out, Place, Verdict},
     plain,
 };
@@ -20,13 +20,7 @@ pub(super) fn read<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, out:
 where
     F: FnMut(Item<'_>) -> Result<(), E>,
 {
-    while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
-        let Some(raw) = out.text(number, line) else { continue };
-        let Some(text) = lines::content(raw) else {
-            out.comment();
-            continue;
-        };
-        let place = Place { line: number, column: column(raw, text), text };
+    plain::contents(input, out, |out, text, place| {
         let (key, value) = text.split_once('=').map_or((text, ""), |(key, value)| (key.trim(), value.trim()));
         match key {
             "address" | "server" | "local" => setting(key, value, place, out)?,
@@ -34,8 +28,8 @@ where
             _ if key.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-') && !key.is_empty() => out.leave_out("other setting", place),
             _ => out.say(place, "not a setting of dnsmasq", "write address=/name/ for a name and all under it"),
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn setting<E, F>(key: &str, value: &str, place: Place<'_>, out: &mut Out<F>) -> Result<(), E>

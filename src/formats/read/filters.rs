@@ -11,7 +11,7 @@ use crate::list::{Kind, Rule};
 
 use super::{
     Item, ReadError, Wildcards,
-    lines::{self, Lines, column},
+    lines::{Lines, column},
     out::{Out, Place, Verdict},
     plain, ranges, regex,
 };
@@ -173,13 +173,7 @@ pub(super) fn ipset<R: BufRead, E: From<ReadError>, F>(input: &mut Lines<R>, out
 where
     F: FnMut(Item<'_>) -> Result<(), E>,
 {
-    while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
-        let Some(raw) = out.text(number, line) else { continue };
-        let Some(text) = lines::content(raw) else {
-            out.comment();
-            continue;
-        };
-        let place = Place { line: number, column: column(raw, text), text };
+    plain::contents(input, out, |out, text, place| {
         let mut words = text.split_whitespace();
         match words.next().unwrap_or_default() {
             "create" | "-N" | "flush" | "-F" | "swap" | "-W" | "destroy" | "-X" | "COMMIT" => out.comment(),
@@ -195,8 +189,8 @@ where
             "del" | "-D" => out.leave_out("element taken out", place),
             _ => out.say(place, "not a line of ipset", "write add SET ADDRESS"),
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Whether a word is an address or a range with a length.

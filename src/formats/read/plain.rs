@@ -113,17 +113,29 @@ pub(super) fn words<R: BufRead, E: From<ReadError>, F>(
 where
     F: FnMut(Item<'_>) -> Result<(), E>,
 {
-    while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
-        let Some(raw) = out.text(number, line) else { continue };
-        let Some(text) = lines::content(raw) else {
-            out.comment();
-            continue;
-        };
-        let place = Place { line: number, column: column(raw, text), text };
+    contents(input, out, |out, text, place| {
         if text.contains(char::is_whitespace) {
             out.say(place, "more than one word on a line", "write one name or URL on a line, and # before a comment");
-        } else {
-            each(out, text, place)?;
+            return Ok(());
+        }
+        each(out, text, place)
+    })
+}
+
+/// Reads lines with what is behind their comments taken off; those of nothing else are counted.
+pub(super) fn contents<R: BufRead, E: From<ReadError>, F>(
+    input: &mut Lines<R>,
+    out: &mut Out<F>,
+    mut each: impl FnMut(&mut Out<F>, &str, Place<'_>) -> Result<(), E>,
+) -> Result<(), E>
+where
+    F: FnMut(Item<'_>) -> Result<(), E>,
+{
+    while let Some((number, line)) = input.next().map_err(ReadError::Io)? {
+        let Some(raw) = out.text(number, line) else { continue };
+        match lines::content(raw) {
+            Some(text) => each(out, text, Place { line: number, column: column(raw, text), text })?,
+            None => out.comment(),
         }
     }
     Ok(())
