@@ -1,9 +1,10 @@
 //! Whom a client of HTTP believes, and what it shows of itself, when it speaks TLS.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use reqwest::{Certificate, ClientBuilder, Identity};
+
+use crate::store::read_bounded;
 
 use super::FollowError;
 
@@ -48,11 +49,7 @@ impl ClientTls {
 }
 
 fn bounded(path: &Path) -> Result<Vec<u8>, FollowError> {
-    let size = fs::metadata(path).map_err(|e| wrong(path, e))?.len();
-    if size > MAX_FILE {
-        return Err(wrong(path, format!("larger than {MAX_FILE} octets")));
-    }
-    fs::read(path).map_err(|e| wrong(path, e))
+    read_bounded(path, MAX_FILE).map_err(|e| wrong(path, e))
 }
 
 fn wrong(path: &Path, reason: impl std::fmt::Display) -> FollowError {

@@ -14,6 +14,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
+use crate::store::read_bounded;
+
 /// Largest file of certificates or keys, in octets.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -139,11 +141,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let size = fs::metadata(path).map_err(|e| wrong(path, e.to_string()))?.len();
-    if size > MAX_FILE {
-        return Err(wrong(path, format!("larger than {MAX_FILE} octets")));
-    }
-    fs::read(path).map_err(|e| wrong(path, e.to_string()))
+    read_bounded(path, MAX_FILE).map_err(|e| wrong(path, e.to_string()))
 }
 
 fn wrong(path: &Path, reason: String) -> TlsError {

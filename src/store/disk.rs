@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -101,6 +101,17 @@ impl Disk for RealDisk {
     fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
         file.set_len(len)
     }
+}
+
+/// Reads a file of at most `limit` octets.
+///
+/// # Errors
+/// Of the disk, or `FileTooLarge`.
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut octets)?;
+    let large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} octets"));
+    if octets.len() as u64 > limit { Err(large()) } else { Ok(octets) }
 }
 
 /// Attaches what was tried on which path to an error of the system.

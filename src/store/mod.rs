@@ -39,7 +39,7 @@ pub use check::{Checked, counted};
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use commit::{IndexKind, Maintenance, Store, StoreOptions};
 pub use content::{ApplyError, Base, BaseWriter, Built, Content, OwnSnapshot, SortedLines, VersionLines};
-pub use disk::{Disk, RealDisk, create_folder, sweep_temporary, write_file_atomic};
+pub use disk::{Disk, RealDisk, create_folder, read_bounded, sweep_temporary, write_file_atomic};
 pub use error::{Class, StoreError};
 pub use frame::{FrameError, MAX_FRAME, RawFrame, decode_frame, encode_frame};
 pub use journal::{FrameId, Journal, JournalOptions, JournalRecovery};

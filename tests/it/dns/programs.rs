@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::peers::free_port;
 use crate::support::{Place, wait_for};
 
 const CONFIG: &str = r#"
@@ -44,10 +45,6 @@ fn lines(program: &str, arguments: &[&str]) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let blank = |line: &&str| !line.is_empty() && !line.starts_with(';');
     text.lines().filter(blank).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
 
 #[test]
