@@ -19,7 +19,7 @@ use bwld::dns::{DnsOptions, Limits, Service, ZoneOptions};
 use bwld::feed::{Hub, HubOptions};
 use bwld::list::Origin;
 use bwld::publisher::{ImportMode, Publisher};
-use bwld::store::{Catalog, SystemClock};
+use bwld::store::{Catalog, Store, SystemClock};
 use domain::base::iana::{Class, Rcode};
 use domain::base::{Message, MessageBuilder, Name, Rtype, Serial, Ttl};
 use domain::rdata::Soa;
@@ -33,6 +33,7 @@ struct Bench {
     publisher: Publisher,
     catalog: Arc<Catalog>,
     hub: Arc<Hub>,
+    store: Arc<Store>,
     names: Vec<String>,
     dir: tempfile::TempDir,
     next: usize,
@@ -51,7 +52,7 @@ impl Bench {
         for (at, name) in text.lines().filter(|name| !name.contains('*')).enumerate() {
             if at % (count / 4_000).max(2) == 0 { names.push(name.to_owned()) } else { kept.push(name.to_owned()) }
         }
-        let mut bench = Bench { publisher, catalog, hub, names, dir, next: 0 };
+        let mut bench = Bench { publisher, catalog, hub, store, names, dir, next: 0 };
         bench.import(&kept, kind, attributes);
         bench
     }
@@ -98,8 +99,8 @@ fn options(notify: Vec<(SocketAddr, Option<String>)>) -> DnsOptions {
 }
 
 /// Serves on a free port, until the runtime ends.
-fn serve(runtime: &tokio::runtime::Runtime, hub: &Arc<Hub>, options: &DnsOptions) -> SocketAddr {
-    let service = Service::new(options, hub.clone(), Arc::new(SystemClock)).expect("options that are right");
+fn serve(runtime: &tokio::runtime::Runtime, bench: &Bench, options: &DnsOptions) -> SocketAddr {
+    let service = Service::new(options, bench.hub.clone(), bench.store.clone(), Arc::new(SystemClock)).expect("options that are right");
     let bound = runtime.block_on(bwld::dns::bind(options, None)).expect("a port");
     let address = bound.addresses()[0];
     runtime.spawn(bound.serve(service, std::future::pending(), Duration::from_secs(1)));
@@ -150,7 +151,7 @@ fn increments(test: bool) {
     {
         let mut bench = Bench::new(count, kind, attributes);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let address = serve(&runtime, &bench.hub, &options(vec![]));
+        let address = serve(&runtime, &bench, &options(vec![]));
         bench.change(50, kind, attributes);
         let before = bench.serial();
         let delta = bench.change(50, kind, attributes);
@@ -168,7 +169,7 @@ fn whole(test: bool) {
         let bench = Bench::new(count, kind, "\tcat=adult");
         let entries = bench.catalog.get(&house::list()).expect("published").head.entries;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let address = serve(&runtime, &bench.hub, &options(vec![]));
+        let address = serve(&runtime, &bench, &options(vec![]));
         let _ = house::forget_peak();
         let before = house::peak();
         let axfr = request(Rtype::AXFR, None);
@@ -204,7 +205,7 @@ fn secondaries(test: bool) {
     }
     let notify = sockets.iter().map(|socket| (socket.local_addr().expect("an address"), None)).collect();
     bench.change(50, "subtree", "");
-    let address = serve(&runtime, &bench.hub, &options(notify));
+    let address = serve(&runtime, &bench, &options(notify));
     let told = async |socket: &UdpSocket| {
         let mut buffer = [0; 2_048];
         let (length, from) = socket.recv_from(&mut buffer).await.expect("a notification");

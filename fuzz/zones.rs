@@ -6,15 +6,16 @@ use std::task::{Context, Poll, Waker};
 use bwld::dns::{DnsOptions, KeyOptions, Limits, Owners, Reply, Said, Service, Transport, ZoneOptions, owners};
 use bwld::feed::{Hub, HubOptions};
 use bwld::list::{Entry, Kind, Timestamp};
-use bwld::store::{Artefacts, Catalog, FakeClock, faults::HastyDisk};
+use bwld::store::{Catalog, FakeClock, IndexKind, Store, StoreOptions, faults::HastyDisk};
 
 /// A server with one zone, whose list is not published, and one key.
 fn service() -> &'static Arc<Service> {
     static SERVICE: OnceLock<Arc<Service>> = OnceLock::new();
     SERVICE.get_or_init(|| {
         let folder = std::env::temp_dir().join(format!("bwld-fuzz-zones-{}", std::process::id()));
-        let artefacts = Artefacts::open(&folder, Arc::new(HastyDisk)).expect("a folder for temporary files");
-        let hub = Hub::new(Arc::new(Catalog::default()), artefacts, HubOptions::default());
+        let kept = StoreOptions { index: IndexKind::Memory, ..StoreOptions::default() };
+        let (store, _) = Store::open(&folder, kept, Arc::new(HastyDisk), &mut |_| {}).expect("a folder for temporary files");
+        let hub = Hub::new(Arc::new(Catalog::default()), store.artefacts().clone(), HubOptions::default());
         let zone = ZoneOptions { name: "z.example".into(), lists: vec!["a".parse().expect("a name")], ..ZoneOptions::default() };
         let keyed = ZoneOptions { name: "k.example".into(), keys: vec!["k".into()], ..zone.clone() };
         let options = DnsOptions {
@@ -28,7 +29,7 @@ fn service() -> &'static Arc<Service> {
             limits: Limits::default(),
         };
         let clock = Arc::new(FakeClock::at(Timestamp::from_unix(1_800_000_000)));
-        Service::new(&options, hub, clock).expect("these options are right")
+        Service::new(&options, hub, Arc::new(store), clock).expect("these options are right")
     })
 }
 

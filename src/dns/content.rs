@@ -12,7 +12,8 @@ use crate::store::{ArtefactKind, Artefacts, PublishedList, VersionLines};
 
 use super::DnsError;
 use super::owner::{Counts, LeftOut, enforced, host, range, rule_parts};
-use super::zone::{Stand, Zone};
+use super::part::Part;
+use super::zone::{Newest, Zone};
 
 /// An owner name relative to the zone, in wire form without a root label.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,7 +32,7 @@ fn lines<'c>(artefacts: &Artefacts, list: &'c PublishedList) -> Result<VersionLi
 
 /// Which rules a reader gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Half {
     /// `cidr:`, then `domain:`; stops before the first of another kind.
     Front,
     /// `subtree:`; counts what cannot be said; to the end, where the snapshot's digest is compared.
@@ -41,6 +42,7 @@ enum Part {
 /// The selected rules of one list, of some kinds, one at a time.
 struct Reader<'c> {
     lines: VersionLines<'c>,
+    half: Half,
     part: Part,
     kind: Kind,
     target: String,
@@ -55,21 +57,21 @@ impl Reader<'_> {
                 return Ok(());
             };
             let Some((kind, target)) = rule_parts(line) else { continue };
-            match (self.part, kind) {
-                (Part::Front, Kind::Cidr | Kind::Domain) | (Part::Back, Kind::Subtree) => {}
-                (Part::Front, _) => {
+            match (self.half, kind) {
+                (Half::Front, Kind::Cidr | Kind::Domain) | (Half::Back, Kind::Subtree) => {}
+                (Half::Front, _) => {
                     self.ended = true;
                     return Ok(());
                 }
-                (Part::Back, Kind::Url | Kind::Prefix) => {
-                    if zone.selection.has(line) {
+                (Half::Back, Kind::Url | Kind::Prefix) => {
+                    if self.part.has(target) && zone.selection.has(line) {
                         counts.add(LeftOut::Url);
                     }
                     continue;
                 }
-                (Part::Back, _) => continue,
+                (Half::Back, _) => continue,
             }
-            if !zone.selection.has(line) {
+            if !self.part.has(target) || !zone.selection.has(line) {
                 continue;
             }
             if !enforced(line) {
@@ -88,22 +90,23 @@ impl Reader<'_> {
     }
 }
 
-/// Gives every owner name of the zone once: ranges, then names, in the order of the targets, the wildcard behind its name.
+/// Gives every owner name of a part of the zone once: ranges, then names, in the order of the targets, the wildcard behind its name.
 ///
 /// # Errors
 /// Of reading, and of `each`. Only when this returns without an error have all snapshots been compared with their digests.
 pub fn walk(
     artefacts: &Artefacts,
     zone: &Zone,
-    stand: &Stand,
+    part: Part,
+    newest: &Newest,
     mut each: impl FnMut(Owner<'_>) -> Result<(), DnsError>,
 ) -> Result<Counts, DnsError> {
     let mut counts = Counts::default();
-    let mut readers = Vec::with_capacity(2 * stand.lists.len());
-    for list in &stand.lists {
-        for part in [Part::Front, Part::Back] {
+    let mut readers = Vec::with_capacity(2 * newest.lists.len());
+    for list in &newest.lists {
+        for half in [Half::Front, Half::Back] {
             let lines = lines(artefacts, list)?;
-            let mut reader = Reader { lines, part, kind: Kind::Url, target: String::new(), ended: false };
+            let mut reader = Reader { lines, half, part, kind: Kind::Url, target: String::new(), ended: false };
             reader.advance(zone, &mut counts)?;
             readers.push(reader);
         }

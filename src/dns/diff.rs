@@ -16,7 +16,8 @@ use crate::wire::{Delta, decompress};
 use super::DnsError;
 use super::content::{Owners, Said, owners};
 use super::owner::enforced;
-use super::zone::{Stand, Zone};
+use super::part::part_of;
+use super::zone::Zone;
 
 /// Owner names that leave and that come: relative to the zone, in wire form, the wildcard's label included.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -31,6 +32,12 @@ impl Diff {
     /// How many records it is.
     pub fn len(&self) -> usize {
         self.removed.len() + self.added.len()
+    }
+
+    /// Octets of its records in messages, at most, but for what comes once a message: each compressed name, its type, class,
+    /// TTL and length, and what is said of it.
+    pub fn octets(&self) -> usize {
+        self.removed.iter().chain(&self.added).map(|wire| wire.len() + 2 + 10 + 3).sum()
     }
 
     /// Whether the zone is the same.
@@ -75,14 +82,21 @@ impl Moments {
     }
 }
 
-/// What leads the zone from the versions `from` to `stand`; `None` if only the whole zone does, or does at less cost.
+/// What leads the zone from the versions `from` of its lists to `lists`, for each of its parts; `None` if only the whole
+/// zone does, or does at less cost.
 ///
 /// # Errors
 /// Of reading.
-pub async fn diff(deltas: &Deltas, zone: &Arc<Zone>, stand: &Stand, from: &[Serial], most: usize) -> Result<Option<Diff>, DnsError> {
-    let mut moments = Vec::with_capacity(stand.lists.len());
+pub async fn diff(
+    deltas: &Deltas,
+    zone: &Arc<Zone>,
+    lists: &[Arc<PublishedList>],
+    from: &[Serial],
+    most: usize,
+) -> Result<Option<Vec<Diff>>, DnsError> {
+    let mut moments = Vec::with_capacity(lists.len());
     let mut changed = 0;
-    for (list, from) in stand.lists.iter().zip(from) {
+    for (list, from) in lists.iter().zip(from) {
         let Some(moment) = between(deltas, list, *from).await? else { return Ok(None) };
         changed += moment.changes.len();
         moments.push(moment);
@@ -92,8 +106,8 @@ pub async fn diff(deltas: &Deltas, zone: &Arc<Zone>, stand: &Stand, from: &[Seri
     }
     let zone = zone.clone();
     let working = tokio::task::spawn_blocking(move || compare(&zone, &moments));
-    let diff = working.await.map_err(|_| std::io::Error::other("comparing two versions broke off"))??;
-    Ok((diff.len() <= most).then_some(diff))
+    let parts = working.await.map_err(|_| std::io::Error::other("comparing two versions broke off"))??;
+    Ok((parts.iter().map(Diff::len).sum::<usize>() <= most).then_some(parts))
 }
 
 async fn between(deltas: &Deltas, list: &Arc<PublishedList>, from: Serial) -> Result<Option<Moments>, DnsError> {
@@ -132,7 +146,7 @@ async fn span(deltas: &Deltas, list: &Arc<PublishedList>, from: Serial, to: Seri
     Ok(tokio::task::spawn_blocking(read).await.unwrap_or_default())
 }
 
-fn compare(zone: &Zone, moments: &[Moments]) -> Result<Diff, DnsError> {
+fn compare(zone: &Zone, moments: &[Moments]) -> Result<Vec<Diff>, DnsError> {
     let mut targets: BTreeSet<(bool, &str)> = BTreeSet::new();
     for change in moments.iter().flat_map(|moment| moment.changes.iter()) {
         match Kind::split(change.rule_str()) {
@@ -141,7 +155,7 @@ fn compare(zone: &Zone, moments: &[Moments]) -> Result<Diff, DnsError> {
             _ => {}
         }
     }
-    let mut diff = Diff::default();
+    let mut parts = vec![Diff::default(); zone.parts() as usize];
     let (mut wire, mut text) = (Vec::new(), String::new());
     for (is_name, target) in targets {
         let kinds: &[Kind] = if is_name { &[Kind::Domain, Kind::Subtree] } else { &[Kind::Cidr] };
@@ -165,9 +179,10 @@ fn compare(zone: &Zone, moments: &[Moments]) -> Result<Diff, DnsError> {
         let (old, _) = owners(zone.name_len(), target, before, !is_name, &mut wire);
         let spare = if old.name { Some(wire.clone()) } else { None };
         let (new, _) = owners(zone.name_len(), target, now, !is_name, &mut wire);
-        put(&mut diff, spare.as_deref().unwrap_or(&wire), old, new);
+        let part = part_of(target, zone.parts()) as usize;
+        put(&mut parts[part], spare.as_deref().unwrap_or(&wire), old, new);
     }
-    Ok(diff)
+    Ok(parts)
 }
 
 fn put(diff: &mut Diff, wire: &[u8], old: Owners, new: Owners) {

@@ -3,11 +3,11 @@
 //! Guarantees: a request whose signature was seen before is refused with BADTIME, for as long as its time would let it
 //! pass; the one exception is the same datagram from the same socket, which is how clients repeat a lost one. Section 5.2.3
 //! would also refuse whatever was signed earlier than the newest request of the same key; this does not, since several
-//! secondaries of one subscriber share a key, and their clocks differ.
+//! secondaries of one subscriber share a key, and their clocks differ. Keys may be exchanged while requests are answered.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use domain::base::iana::{Rcode, TsigRcode};
@@ -17,7 +17,7 @@ use domain::tsig::{Algorithm, Key, KeyName, ServerSequence};
 
 use super::DnsError;
 use super::message::{builder, finished};
-use super::options::KeyOptions;
+use super::options::{KeyOptions, ZoneOptions};
 use super::policy::absolute;
 
 /// Signatures that are remembered; beyond that the oldest are forgotten.
@@ -26,9 +26,12 @@ const REMEMBERED: usize = 65_536;
 const SHORTEST: usize = 16;
 
 /// Keys by name and algorithm.
+type Known = HashMap<(KeyName, Algorithm), Arc<Key>>;
+
+/// The keys that are in force. They may be exchanged; what was seen stays seen.
 #[derive(Debug, Default)]
 pub struct Keys {
-    known: HashMap<(KeyName, Algorithm), Arc<Key>>,
+    known: RwLock<Arc<Known>>,
     seen: Mutex<Seen>,
 }
 
@@ -63,7 +66,7 @@ impl Keys {
     /// # Errors
     /// [`DnsError::Key`].
     pub fn new(options: &[KeyOptions]) -> Result<Keys, DnsError> {
-        let mut keys = Keys::default();
+        let mut made = Known::default();
         for key in options {
             let wrong = |reason: String| DnsError::Key { key: key.name.clone(), reason };
             let algorithm = match key.algorithm.as_str() {
@@ -79,19 +82,39 @@ impl Keys {
                 )));
             }
             let name: KeyName = absolute(&key.name).map_err(wrong)?.try_to_name().map_err(|_| wrong("its name is too long".into()))?;
-            let made = Key::new(algorithm, &key.secret, name.clone(), None, None).map_err(|e| wrong(e.to_string()))?;
-            if keys.known.keys().any(|(known, _)| *known == name) {
+            let one = Key::new(algorithm, &key.secret, name.clone(), None, None).map_err(|e| wrong(e.to_string()))?;
+            if made.keys().any(|(known, _)| *known == name) {
                 return Err(wrong("there are two keys of this name".into()));
             }
-            keys.known.insert((name, algorithm), Arc::new(made));
+            made.insert((name, algorithm), Arc::new(one));
         }
-        Ok(keys)
+        Ok(Keys { known: RwLock::new(Arc::new(made)), seen: Mutex::default() })
+    }
+
+    /// Takes the keys of `new` in place of these.
+    pub fn exchange(&self, new: Keys) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = new.known.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+
+    fn known(&self) -> Arc<Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The key of this name.
     pub fn get(&self, name: &str) -> Option<Arc<Key>> {
         let name: KeyName = absolute(name).ok()?.try_to_name().ok()?;
-        self.known.iter().find(|((known, _), _)| *known == name).map(|(_, key)| key.clone())
+        self.known().iter().find(|((known, _), _)| *known == name).map(|(_, key)| key.clone())
+    }
+
+    /// Whether all keys that a zone names are here.
+    ///
+    /// # Errors
+    /// [`DnsError::Zone`] names the first that is not.
+    pub fn has_those_of(&self, zone: &ZoneOptions) -> Result<(), DnsError> {
+        match zone.named_keys().find(|key| self.get(key).is_none()) {
+            None => Ok(()),
+            Some(key) => Err(DnsError::Zone { zone: zone.name.clone(), reason: no_key(key) }),
+        }
     }
 
     /// Verifies the request's signature and takes it off. `datagram`: whether it came in one.
@@ -99,9 +122,9 @@ impl Keys {
     /// # Errors
     /// [`DnsError::Message`] if the answer to a bad one cannot be assembled.
     pub fn verify(&self, request: &mut Message<Vec<u8>>, now: Time48, source: SocketAddr, datagram: bool) -> Result<Signature, DnsError> {
-        let whole = request.clone();
+        let (whole, known) = (request.clone(), self.known());
         let said = whole.get_last_additional::<Tsig<_, _>>().map(|record| record.into_data());
-        match ServerSequence::request(&self.known, request, now) {
+        match ServerSequence::request(&*known, request, now) {
             Ok(None) => Ok(Signature::None),
             Err(error) => {
                 let reason = error.error();
@@ -120,7 +143,7 @@ impl Keys {
                 if self.replayed(said.mac_slice(), until, seconds(now), datagram.then_some(source)) {
                     let mut again = whole.clone();
                     // The crate alone can sign this error; asked at a time that is too late, it does.
-                    return match ServerSequence::request(&self.known, &mut again, Time48::from_u64(until.saturating_add(1))) {
+                    return match ServerSequence::request(&*known, &mut again, Time48::from_u64(until.saturating_add(1))) {
                         Err(late) => {
                             Ok(Signature::Bad(finished(late.build_message(&whole, builder()).map_err(wrong)?), TsigRcode::BADTIME))
                         }
@@ -176,4 +199,8 @@ fn bad_signature(request: &Message<Vec<u8>>) -> Result<Vec<u8>, DnsError> {
     let mut answer = builder().start_error(request, Rcode::NOTAUTH).additional();
     answer.push((record.owner(), record.class(), record.ttl(), error)).map_err(wrong)?;
     Ok(finished(answer))
+}
+/// What is said of a key that a zone names and that is not there.
+pub fn no_key(name: &str) -> String {
+    format!("there is no dns.key \"{name}\"; add it, or correct the name")
 }

@@ -4,6 +4,7 @@
 //! message, and a wildcard behind its name is 2 octets of name with a pointer, all of it without. The larger message would
 //! make the transfer a quarter larger. (BIND's default, 20 KiB, has the same reason.)
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +16,8 @@ use domain::base::{Message, MessageBuilder, Name, Rtype, Serial as SoaSerial, Tt
 use domain::rdata::tsig::Time48;
 use domain::rdata::{Cname, Ns, Soa};
 use domain::tsig::{Key, ServerSequence};
+
+use crate::store::Clock;
 
 use super::DnsError;
 use super::content::Owner;
@@ -52,12 +55,14 @@ pub struct Answer {
     pub request: Message<Vec<u8>>,
     /// Signs, if the request was signed.
     pub signer: Option<ServerSequence<Arc<Key>>>,
-    /// When the answer began; its messages are signed with this time.
-    pub now: Time48,
+    /// When a message is signed is in its signature: a transfer may take longer than signatures are good for.
+    pub clock: Arc<dyn Clock>,
     /// Octets of a message, at most.
     pub limit: usize,
     /// Whether the request had an OPT record; then each answer has one.
     pub edns: bool,
+    /// Who asked.
+    pub source: SocketAddr,
 }
 
 impl Answer {
@@ -99,7 +104,7 @@ impl Answer {
                 .map_err(wrong)?;
         }
         if let Some(signer) = &mut self.signer {
-            signer.answer(&mut message, self.now).map_err(wrong)?;
+            signer.answer(&mut message, signing_time(&*self.clock)).map_err(wrong)?;
         }
         Ok(finished(message))
     }
@@ -191,6 +196,11 @@ pub struct Apex {
     pub primary: Name<Bytes>,
     /// Refresh and retry, in seconds.
     pub refresh: u32,
+}
+
+/// Now, as signatures have it (RFC 8945 section 4.2).
+pub fn signing_time(clock: &dyn Clock) -> Time48 {
+    Time48::from_u64(clock.now().unix())
 }
 
 /// Seconds after which a secondary that reaches nobody gives a zone up: thirty days, because an old list is better than none.

@@ -66,8 +66,12 @@ impl DnsMetrics {
     /// Registers all of them.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("requests", "DNS requests by what became of them", self.outcomes.clone());
-        registry.register("left_out", "Entries that a zone cannot say, as counted at its last whole walk", self.left_out.clone());
-        registry.register("records", "Records of a zone but for SOA and NS, as counted at its last whole walk", self.records.clone());
+        registry.register(
+            "left_out",
+            "Entries that a zone cannot say, as counted last: after publications every five minutes, and by each whole transfer",
+            self.left_out.clone(),
+        );
+        registry.register("records", "Records of a zone but for SOA and NS, as counted last", self.records.clone());
         registry.register_with_unit("transferred", "Octets of transfers handed to connections", Unit::Bytes, self.octets.clone());
         registry.register("connections", "TCP and TLS connections that are open", self.connections.clone());
         registry.register("notifications", "NOTIFY messages sent", self.notifications.clone());
@@ -89,7 +93,7 @@ pub struct Quiet {
 impl Quiet {
     /// Whether to say something about this source now, and how many lines were held back since the last one. `now` in seconds.
     pub fn may_say(&self, source: IpAddr, now: u64) -> Option<u64> {
-        let minute = now / 60;
+        let (minute, source) = (now / 60, super::room::source(source));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() >= SOURCES && !last.contains_key(&source) {
             last.retain(|_, (at, _)| *at == minute);

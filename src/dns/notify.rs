@@ -10,13 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use domain::base::iana::{Class, Opcode, Rcode};
 use domain::base::{Message, Name, Rtype, Serial as SoaSerial, ToName as _};
-use domain::rdata::tsig::Time48;
 use domain::tsig::ClientTransaction;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 
 use super::DnsError;
-use super::message::{builder, finished};
+use super::message::{builder, finished, signing_time};
 use super::service::Service;
 use super::zones::Secondary;
 
@@ -45,10 +44,10 @@ fn from(sources: &[SocketAddr], to: SocketAddr) -> SocketAddr {
 }
 
 async fn secondary_of(service: Arc<Service>, zone: Name<Bytes>, secondary: Secondary, from: SocketAddr) {
-    let mut changes = service.hub.changes();
+    let mut changes = service.shared.hub.changes();
     let mut told = None;
     loop {
-        let newest = serial(&service, &zone);
+        let newest = serial(&service, &zone).await;
         if newest.is_some() && newest != told {
             told = newest;
             if let Some(newest) = newest {
@@ -70,15 +69,15 @@ async fn secondary_of(service: Arc<Service>, zone: Name<Bytes>, secondary: Secon
 /// Returns when the zone has another serial; `false` when nothing will come any more.
 async fn newer(service: &Service, zone: &Name<Bytes>, than: SoaSerial, changes: &mut crate::feed::Changes) -> bool {
     while changes.next().await {
-        if serial(service, zone).is_some_and(|serial| serial != than) {
+        if serial(service, zone).await.is_some_and(|serial| serial != than) {
             return true;
         }
     }
     false
 }
 
-fn serial(service: &Service, zone: &Name<Bytes>) -> Option<SoaSerial> {
-    service.zones.find(zone, service.hub.catalog())?.serial(service.hub.catalog()).ok()
+async fn serial(service: &Service, zone: &Name<Bytes>) -> Option<SoaSerial> {
+    service.zones.find(zone, service.shared.hub.catalog())?.serial(&service.shared).await.ok()
 }
 
 /// Sends until it is acknowledged, or has been sent so often that it is given up until the next version.
@@ -100,7 +99,9 @@ async fn tell(service: &Service, zone: &Name<Bytes>, serial: SoaSerial, secondar
         pause = (2 * pause).min(service.limits.notify_pause);
     }
     service.metrics.given_up.inc();
-    service.say(secondary.0, &format!("gave up notifying of {}; the secondary finds the new version by itself when it refreshes", zone));
+    // Not among the lines of which a source has one a minute: it comes once a version, after a quarter of an hour.
+    tracing::warn!(source = %secondary.0, %zone, tries = service.limits.notify_tries,
+        "dns: gave up notifying; the secondary finds the new version by itself when it refreshes");
 }
 
 /// One message, and up to `patience` for its acknowledgement.
@@ -112,7 +113,7 @@ async fn once(
     from: SocketAddr,
     patience: Duration,
 ) -> Result<bool, DnsError> {
-    let (message, mut signed) = notification(service, zone, serial, secondary)?;
+    let (message, signed) = notification(service, zone, serial, secondary)?;
     let id = message.get(2..4).map(<[u8]>::to_vec);
     let socket = UdpSocket::bind(from).await?;
     socket.connect(secondary.0).await?;
@@ -132,13 +133,13 @@ async fn once(
         if !ours {
             continue;
         }
-        // An acknowledgement that is not signed as ours was is nobody's.
-        let now = Time48::from_u64(service.clock.now().unix());
-        if let Some(transaction) = signed.take()
-            && transaction.answer(&mut answer, now).is_err()
+        // An acknowledgement that is not signed as ours was is nobody's: the right one may still come.
+        let now = signing_time(&*service.shared.clock);
+        if let Some(transaction) = &signed
+            && transaction.clone().answer(&mut answer, now).is_err()
         {
             service.say(secondary.0, "an acknowledgement whose signature is not good; look at the key there");
-            return Ok(false);
+            continue;
         }
         if header.rcode() != Rcode::NOERROR {
             service.say(secondary.0, &format!("a notification of {zone} was answered with {}", header.rcode()));
@@ -163,9 +164,14 @@ fn notification(service: &Service, zone: &Name<Bytes>, serial: SoaSerial, second
     let mut message = message.answer();
     message.push(service.zones.apex(zone).soa(serial)).map_err(wrong)?;
     let mut message = message.additional();
-    let now = Time48::from_u64(service.clock.now().unix());
+    let now = signing_time(&*service.shared.clock);
     let signed = match &secondary.1 {
-        Some(key) => Some(ClientTransaction::request(key.clone(), &mut message, now).map_err(wrong)?),
+        // The one of this name that is in force now.
+        Some(name) => {
+            let gone = || DnsError::Key { key: name.clone(), reason: "it is not there any more".into() };
+            let key = service.keys.get(name).ok_or_else(gone)?;
+            Some(ClientTransaction::request(key, &mut message, now).map_err(wrong)?)
+        }
         None => None,
     };
     Ok((finished(message), signed))

@@ -46,8 +46,17 @@ pub struct ZoneOptions {
     pub keys: Vec<String>,
     /// Networks from which it may be asked for; empty: anywhere if there are keys, else loopback.
     pub allow: Vec<IpNet>,
+    /// In how many zones its rules are offered: 2 to [`MOST_PARTS`](super::MOST_PARTS): as `0.NAME` and so on; 0 and 1: as one.
+    pub parts: u32,
     /// Whom to notify, and with which key.
     pub notify: Vec<(SocketAddr, Option<String>)>,
+}
+
+impl ZoneOptions {
+    /// Names of the keys that it takes or with which it notifies.
+    pub fn named_keys(&self) -> impl Iterator<Item = &String> {
+        self.keys.iter().chain(self.notify.iter().filter_map(|(_, key)| key.as_ref()))
+    }
 }
 
 /// One TSIG key.
@@ -80,12 +89,20 @@ pub struct Limits {
     pub stall: Duration,
     /// Requests over one connection.
     pub requests: u32,
-    /// Transfers at one time; further ones wait, each for at most `idle`.
+    /// Transfers at one time, a quarter of them for one source; further ones wait, each for at most `idle`.
     pub transfers: usize,
-    /// Datagrams worked on at one time; further ones are dropped, their senders ask again.
+    /// While others wait for a turn, a transfer that moves too slowly for so long is ended.
+    pub slow_after: Duration,
+    /// Octets a second that are not too slow, times the number of transfers that its source has at one time.
+    pub slow_rate: u64,
+    /// Octets that the system takes for a connection before its peer has them. A third of them must go within `stall`.
+    pub send_buffer: u32,
+    /// Datagrams worked on at one time, a quarter of them for one source; further ones are dropped, their senders ask again.
     pub datagrams: usize,
     /// Changed names in one incremental transfer; beyond that the whole zone is sent.
     pub changes: usize,
+    /// What a zone holds is counted again after a publication, at most once in this time.
+    pub count_pause: Duration,
     /// A notification is sent again after this, then after twice that and so on.
     pub notify_first: Duration,
     /// Longest pause between two notifications.
@@ -103,8 +120,12 @@ impl Default for Limits {
             stall: Duration::from_secs(30),
             requests: 10_000,
             transfers: 64,
+            slow_after: Duration::from_secs(10),
+            slow_rate: 32_768,
+            send_buffer: 131_072,
             datagrams: 256,
             changes: 200_000,
+            count_pause: Duration::from_secs(300),
             notify_first: Duration::from_secs(1),
             notify_pause: Duration::from_secs(60),
             notify_tries: 20,

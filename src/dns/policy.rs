@@ -28,7 +28,28 @@ impl Policy {
     /// Words of the configuration, without the garden's name.
     pub const WORDS: [&str; 6] = ["nxdomain", "nodata", "drop", "tcp-only", "passthru", "walled-garden"];
 
-    /// By the configuration's word; `garden` is the name for `walled-garden`. Without a word by the list's colour: black
+    /// By the configuration's word, whatever the list's colour; `garden` is the name for `walled-garden`.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn named(word: &str, garden: Option<&str>) -> Result<Policy, String> {
+        if !Policy::WORDS.contains(&word) {
+            return Err(format!("policy \"{word}\" is unknown; write one of {}", Policy::WORDS.join(", ")));
+        }
+        if (word == "walled-garden") != garden.is_some() {
+            return Err("policy \"walled-garden\" and the key garden, its host name, belong together".into());
+        }
+        Ok(match (word, garden) {
+            ("nxdomain", _) => Policy::NxDomain,
+            ("nodata", _) => Policy::NoData,
+            ("drop", _) => Policy::Drop,
+            ("tcp-only", _) => Policy::TcpOnly,
+            ("passthru", _) => Policy::PassThru,
+            (_, garden) => Policy::Garden(garden_of(garden.unwrap_or_default())?),
+        })
+    }
+
+    /// As [`Policy::named`]; without a word by the list's colour: black
     /// is `nxdomain`, white is `passthru`.
     ///
     /// # Errors
@@ -38,18 +59,7 @@ impl Policy {
             Colour::Black => "nxdomain",
             Colour::White => "passthru",
         });
-        if (word == "walled-garden") != garden.is_some() {
-            return Err("policy \"walled-garden\" and the key garden, its host name, belong together".into());
-        }
-        let policy = match (word, garden) {
-            ("nxdomain", _) => Policy::NxDomain,
-            ("nodata", _) => Policy::NoData,
-            ("drop", _) => Policy::Drop,
-            ("tcp-only", _) => Policy::TcpOnly,
-            ("passthru", _) => Policy::PassThru,
-            (_, Some(garden)) => Policy::Garden(absolute(garden)?),
-            _ => return Err(format!("policy \"{word}\" is unknown; write one of {}", Policy::WORDS.join(", "))),
-        };
+        let policy = Policy::named(word, garden)?;
         match (colour, policy == Policy::PassThru) {
             (Colour::White, false) => Err("a white list can only have the policy \"passthru\"".into()),
             (Colour::Black, true) => Err("a black list cannot have the policy \"passthru\"; that would allow what it blocks".into()),
@@ -69,6 +79,16 @@ impl Policy {
         };
         Name::from_octets(Bytes::from_static(wire)).expect("these are names")
     }
+}
+
+/// The name of a block page. Resolvers take a last label that begins with `rpz-` for a policy: to allow, for one.
+fn garden_of(text: &str) -> Result<Name<Bytes>, String> {
+    let name = absolute(text)?;
+    let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    if last.starts_with("rpz-") {
+        return Err(format!("garden \"{text}\" is not a host name but a word of policy zones; write policy = \"...\" for that"));
+    }
+    Ok(name)
 }
 
 /// A host name as a name that ends in the root.
@@ -113,6 +133,8 @@ mod tests {
             (Some("drop"), Some("a.example"), Colour::Black),
             (Some("nonsense"), None, Colour::Black),
             (Some("walled-garden"), Some("a b"), Colour::Black),
+            (Some("walled-garden"), Some("rpz-passthru"), Colour::Black),
+            (Some("walled-garden"), Some("a.RPZ-Drop."), Colour::Black),
         ] {
             assert!(Policy::new(word, garden, colour).is_err(), "{word:?} {garden:?}");
         }

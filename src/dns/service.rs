@@ -4,24 +4,30 @@
 //! here NOTAUTH for a transfer and REFUSED for a question; who may not have it REFUSED; a list that cannot be served now
 //! SERVFAIL, so that secondaries keep what they have.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
 
+use bytes::Bytes;
 use domain::base::iana::{Class, Opcode, OptRcode, Rcode};
-use domain::base::{Message, Rtype, Serial as SoaSerial, ToName};
+use domain::base::{Message, Name, Rtype, Serial as SoaSerial, ToName};
 use domain::rdata::Soa;
-use domain::rdata::tsig::Time48;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::feed::Hub;
-use crate::store::Clock;
+use crate::store::{Clock, Store};
 
+use super::DnsError;
+use super::catalog::CatalogZone;
+use super::keeper::Keeper;
 use super::keys::{Keys, Signature};
-use super::message::{Answer, FULL, UDP_PAYLOAD, builder, finished, is_transfer};
+use super::message::{Answer, FULL, UDP_PAYLOAD, builder, finished, is_transfer, signing_time};
 use super::metrics::{DnsMetrics, Quiet};
 use super::options::{DnsOptions, Limits};
+use super::shared::Shared;
+use super::turns::{Pace, Shares, Turns};
+use super::zone::{Access, Zone};
 use super::zones::{Found, Zones};
-use super::{DnsError, transfer};
 
 /// What to send.
 #[derive(Debug)]
@@ -31,7 +37,22 @@ pub enum Reply {
     /// One message, with two octets of length before it.
     One(Vec<u8>),
     /// Messages as they come; an error means that the connection must be closed, since the transfer is not whole.
-    Many(mpsc::Receiver<Result<Vec<u8>, DnsError>>),
+    Many(Messages),
+}
+
+/// Messages of a transfer as they are made.
+#[derive(Debug)]
+pub struct Messages {
+    pub(super) made: mpsc::Receiver<Result<Vec<u8>, DnsError>>,
+    /// Of a transfer that has a turn.
+    pub(super) pace: Option<Arc<Pace>>,
+}
+
+impl Messages {
+    /// The next one; none after the last.
+    pub async fn recv(&mut self) -> Option<Result<Vec<u8>, DnsError>> {
+        self.made.recv().await
+    }
 }
 
 /// How a request came.
@@ -46,14 +67,15 @@ pub enum Transport {
 /// Answers requests.
 #[derive(Debug)]
 pub struct Service {
-    pub(super) hub: Arc<Hub>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) shared: Shared,
     pub(super) zones: Zones,
     pub(super) keys: Keys,
+    /// Who may have which zone now, by its name; of others as it was at the start.
+    access: RwLock<HashMap<Name<Bytes>, Access>>,
     pub(super) limits: Limits,
     pub(super) metrics: DnsMetrics,
-    pub(super) transfers: Arc<Semaphore>,
-    pub(super) diffs: transfer::Diffs,
+    pub(super) turns: Turns,
+    pub(super) datagrams: Shares,
     quiet: Quiet,
 }
 
@@ -65,24 +87,68 @@ pub(super) struct Asked {
 }
 
 impl Service {
-    /// Sets zones and keys up.
+    /// Sets zones and keys up. What is kept of their serials is in `store`, the one of the published lists.
     ///
     /// # Errors
     /// [`DnsError`] names the zone or the key that cannot be.
-    pub fn new(options: &DnsOptions, hub: Arc<Hub>, clock: Arc<dyn Clock>) -> Result<Arc<Service>, DnsError> {
+    pub fn new(options: &DnsOptions, hub: Arc<Hub>, store: Arc<Store>, clock: Arc<dyn Clock>) -> Result<Arc<Service>, DnsError> {
         let keys = Keys::new(&options.keys)?;
-        let zones = Zones::new(options, &keys, &*clock)?;
+        let zones = Zones::new(options, &keys)?;
         Ok(Arc::new(Service {
-            transfers: Arc::new(Semaphore::new(options.limits.transfers.max(1))),
+            turns: Turns::new(&options.limits),
+            datagrams: Shares::new(options.limits.datagrams),
             limits: options.limits.clone(),
-            diffs: transfer::Diffs::default(),
             metrics: DnsMetrics::default(),
             quiet: Quiet::default(),
-            hub,
-            clock,
+            shared: Shared::new(hub, clock, Keeper::new(store), options.limits.changes, zones.soa()),
             zones,
             keys,
+            access: RwLock::default(),
         }))
+    }
+
+    /// Takes other keys, and who may have the zones that are served, in place of those of the start, for the next request.
+    /// All else about zones, and whom to notify, stays; so do zones that are not served. Where the options say of a zone
+    /// that something else is in it than what is served, who may have it stays too: it may be meant for others.
+    ///
+    /// # Errors
+    /// [`DnsError`] as at the start; then everything stays as it is.
+    pub fn exchange(&self, options: &DnsOptions) -> Result<(), DnsError> {
+        let keys = Keys::new(&options.keys)?;
+        let lists = self.shared.hub.catalog();
+        let mut later = Vec::new();
+        let mut held = self.access.write().unwrap_or_else(PoisonError::into_inner);
+        let mut access = held.clone();
+        for zone in &options.zones {
+            keys.has_those_of(zone)?;
+            let new = Zone::new(zone)?;
+            match self.zones.configured_as(&new.name, lists).is_some_and(|served| served.is_like(&new)) {
+                true => drop(access.insert(new.name.clone(), new.access)),
+                false => later.push(new.name),
+            }
+        }
+        if let Some(zone) = &options.catalog {
+            keys.has_those_of(zone)?;
+            let new = CatalogZone::new(zone)?;
+            match self.zones.catalog.as_ref().is_some_and(|served| served.name == new.name) {
+                true => drop(access.insert(new.name, new.access)),
+                false => later.push(new.name),
+            }
+        }
+        *held = access;
+        drop(held);
+        self.keys.exchange(keys);
+        for zone in later {
+            tracing::warn!(zone = %zone.fmt_with_dot(), "dns: the settings say that something else is in the zone than what is served; \
+                until a restart that stays, and who may have it");
+        }
+        Ok(())
+    }
+
+    /// Whether a request from `source`, signed with `key`, may have the zone.
+    fn allows(&self, found: &Found, source: IpAddr, key: Option<&Name<Bytes>>) -> bool {
+        let access = self.access.read().unwrap_or_else(PoisonError::into_inner);
+        access.get(found.configured()).unwrap_or_else(|| found.access()).allows(source, key)
     }
 
     /// What it counts.
@@ -110,7 +176,7 @@ impl Service {
         if request.header().qr() {
             return Ok(Reply::Nothing);
         }
-        let now = Time48::from_u64(self.clock.now().unix());
+        let now = signing_time(&*self.shared.clock);
         let datagram = transport == Transport::Datagram;
         if !well_formed(&request) {
             self.say(source, "a malformed request");
@@ -133,7 +199,7 @@ impl Service {
             (Transport::Datagram, Some((size, _))) => usize::from(size.clamp(512, UDP_PAYLOAD)),
             (Transport::Datagram, None) => 512,
         };
-        let answer = Answer { request, signer, now, limit, edns };
+        let answer = Answer { request, signer, clock: self.shared.clock.clone(), limit, edns, source };
         if opt.is_some_and(|(_, version)| version != 0) {
             return answer.bad_version().map(Reply::One);
         }
@@ -146,14 +212,14 @@ impl Service {
             let kind = question.qtype();
             let known = matches!(question.qclass(), Class::IN | Class::ANY);
             let name = question.qname().to_bytes();
-            (kind, if known { self.zones.find(&name, self.hub.catalog()) } else { None })
+            (kind, if known { self.zones.find(&name, self.shared.hub.catalog()) } else { None })
         };
         let Some(found) = found else {
             self.say(source, "a request for a zone that is not here");
             self.metrics.count("unknown-zone");
             return answer.empty(if is_transfer(kind) { Rcode::NOTAUTH } else { Rcode::REFUSED }).map(Reply::One);
         };
-        if !found.access().allows(source.ip(), key.as_ref()) {
+        if !self.allows(&found, source.ip(), key.as_ref()) {
             self.say(source, &format!("a request for {}, which it may not have", found.name()));
             self.metrics.count("refused");
             return answer.empty(Rcode::REFUSED).map(Reply::One);
@@ -172,21 +238,21 @@ impl Service {
                     asked.answer.empty(Rcode::FORMERR).map(Reply::One)
                 }
             },
-            _ => self.question(asked, kind),
+            _ => self.question(asked, kind).await,
         }
     }
 
     /// Says something about a source, at most once a minute.
     pub(super) fn say(&self, source: SocketAddr, what: &str) {
-        if let Some(held_back) = self.quiet.may_say(source.ip(), self.clock.now().unix()) {
+        if let Some(held_back) = self.quiet.may_say(source.ip(), self.shared.clock.now().unix()) {
             tracing::warn!(%source, held_back, "dns: {what}");
         }
     }
 
     /// SOA and NS of a zone; of anything else there is nothing at the top of it.
-    fn question(&self, asked: Asked, kind: Rtype) -> Result<Reply, DnsError> {
+    async fn question(&self, asked: Asked, kind: Rtype) -> Result<Reply, DnsError> {
         let Asked { mut answer, found, .. } = asked;
-        let serial = match found.serial(self.hub.catalog()) {
+        let serial = match found.serial(&self.shared).await {
             Ok(serial) => serial,
             Err(reason) => return self.unavailable(answer, &found, &reason),
         };
@@ -205,7 +271,7 @@ impl Service {
     }
 
     pub(super) fn unavailable(&self, answer: Answer, found: &Found, reason: &str) -> Result<Reply, DnsError> {
-        tracing::warn!(zone = %found.name(), reason, "the zone cannot be served");
+        self.say(answer.source, &format!("a request for {}, which cannot be served now: {reason}", found.name()));
         self.metrics.count("unavailable");
         answer.empty(Rcode::SERVFAIL).map(Reply::One)
     }
@@ -223,17 +289,28 @@ impl Answer {
             })
             .map_err(wrong)?;
         if let Some(mut signer) = self.signer {
-            signer.answer(&mut message, self.now).map_err(wrong)?;
+            signer.answer(&mut message, signing_time(&*self.clock)).map_err(wrong)?;
         }
         Ok(finished(message))
     }
 }
 
-/// Whether every record can be read, and there is one question.
+/// Whether every record can be read, there is one question, which other opcodes than QUERY need not have, and at most one
+/// OPT record (RFC 6891 section 6.1.1).
 fn well_formed(request: &Message<Vec<u8>>) -> bool {
-    let Ok((question, answer, authority, additional)) = request.sections() else { return false };
-    let records = answer.chain(authority).chain(additional);
-    question.count() == 1 && request.sole_question().is_ok() && records.into_iter().all(|record| record.is_ok())
+    let Ok((mut question, answer, authority, additional)) = request.sections() else { return false };
+    let asks = match request.header().opcode() {
+        Opcode::QUERY => question.count() == 1 && request.sole_question().is_ok(),
+        _ => question.all(|question| question.is_ok()),
+    };
+    let mut opts = 0;
+    let readable = answer.chain(authority).chain(additional).all(|record| {
+        record.is_ok_and(|record| {
+            opts += usize::from(record.rtype() == Rtype::OPT);
+            true
+        })
+    });
+    asks && readable && opts <= 1
 }
 
 /// The serial in the authority section of a request for an increment.

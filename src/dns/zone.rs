@@ -1,13 +1,7 @@
-//! A zone: which lists, which of their entries, what is said of them, who may have it; and which versions a serial means.
+//! A zone: which lists, which of their entries, what is said of them, who may have it.
 //!
-//! # Serials
-//!
-//! The SOA serial of a zone of one list is the list's serial modulo 2^32 (RFC 1982 arithmetic). Over several lists it is
-//! the sum of their serials modulo 2^32: each only grows, so the sum grows with every version of any of them, and since
-//! no list ever goes back, equal sums of two moments mean equal versions. Which versions an earlier sum stood for is
-//! remembered for as long as the program runs; a secondary with a sum that is not remembered gets the whole zone.
+//! Which versions a serial means, and that no serial is ever given twice, is [`super::numbers`]'s work.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,17 +9,17 @@ use bytes::Bytes;
 use domain::base::Name;
 use domain::base::Serial as SoaSerial;
 use ipnet::IpNet;
+use tokio::sync::OnceCell;
 
-use crate::list::{Colour, ListId, Serial};
+use crate::list::{Colour, Digest, ListId, Serial};
 use crate::store::{Catalog, PublishedList};
 
 use super::DnsError;
+use super::numbers::Numbers;
 use super::options::ZoneOptions;
 use super::owner::{Counts, Selection};
+use super::part::{MOST_PARTS, Part};
 use super::policy::{Policy, absolute};
-
-/// Earlier combinations of versions that are remembered.
-const REMEMBERED: usize = 4_096;
 
 /// What one zone is, but for its content.
 #[derive(Debug)]
@@ -36,14 +30,18 @@ pub struct Zone {
     pub lists: Vec<ListId>,
     /// Entries of them.
     pub selection: Selection,
+    /// Names of its parts, if it is divided; else its own.
+    names: Vec<Name<Bytes>>,
     /// As configured: word and garden. What it means depends on the lists' colour.
     policy: (Option<String>, Option<String>),
     /// Who may have it.
     pub access: Access,
-    /// The versions that were served, oldest first; the last is the newest.
-    history: Mutex<VecDeque<(u64, Vec<Serial>)>>,
-    /// What the last whole walk found: records, and entries left out.
-    found: Mutex<Option<(u64, Counts)>>,
+    /// What its serials mean: known from when it is first asked for.
+    pub(super) numbers: OnceCell<Mutex<Numbers>>,
+    /// One at a time finds out which parts a new version changes.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    /// What the last whole walk of each part found: records, and entries left out.
+    found: Mutex<Vec<Option<(u64, Counts)>>>,
 }
 
 /// Who may have a zone.
@@ -77,38 +75,43 @@ impl Access {
     }
 }
 
-/// A zone at one moment: versions that never change.
+/// The newest versions of a zone's lists.
 #[derive(Clone, Debug)]
-pub struct Stand {
-    /// Sum of the lists' serials.
-    pub sum: u64,
+pub struct Newest {
     /// The lists, in the order of the zone.
     pub lists: Vec<Arc<PublishedList>>,
     /// What is said of every name.
     pub target: Name<Bytes>,
 }
 
-impl Stand {
-    /// As in the SOA.
-    pub fn serial(&self) -> SoaSerial {
-        soa_serial(self.sum)
+impl Newest {
+    /// The serials of the lists.
+    pub fn serials(&self) -> Vec<Serial> {
+        self.lists.iter().map(|list| list.head.serial).collect()
     }
 }
 
-/// A sum as an SOA serial: modulo 2^32.
-pub fn soa_serial(sum: u64) -> SoaSerial {
-    SoaSerial(u32::try_from(sum & 0xffff_ffff).unwrap_or_default())
+/// A zone, or a part of one, at one moment: versions that never change.
+#[derive(Clone, Debug)]
+pub struct Stand {
+    /// Its number: in the SOA modulo 2^32.
+    pub number: u64,
+    /// The number of these versions of the lists: that of the zone if it is not divided, else not less than the part's.
+    pub of_lists: u64,
+    /// The versions.
+    pub newest: Newest,
 }
 
-/// What a secondary's serial means.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Position {
-    /// It has the newest version, or says that it has a newer one.
-    Current,
-    /// It has these versions of the lists; their sum.
-    At(u64, Vec<Serial>),
-    /// Nobody knows any more.
-    Unknown,
+impl Stand {
+    /// As in the SOA.
+    pub fn serial(&self) -> SoaSerial {
+        soa_serial(self.number)
+    }
+}
+
+/// A number as an SOA serial: modulo 2^32.
+pub fn soa_serial(number: u64) -> SoaSerial {
+    SoaSerial(u32::try_from(number & 0xffff_ffff).unwrap_or_default())
 }
 
 impl Zone {
@@ -121,23 +124,60 @@ impl Zone {
         if options.lists.is_empty() || options.lists.len() > 64 {
             return Err(wrong("name 1 to 64 lists in \"list\" or \"lists\"".into()));
         }
+        if options.parts > MOST_PARTS {
+            return Err(wrong(format!("parts is 1 to {MOST_PARTS}")));
+        }
         let mut lists = options.lists.clone();
         lists.sort();
         lists.dedup();
+        let name = absolute(&options.name).map_err(wrong)?;
+        let names = match options.parts {
+            0 | 1 => vec![name.clone()],
+            parts => (0..parts).map(|number| absolute(&format!("{number}.{name}"))).collect::<Result<_, _>>().map_err(wrong)?,
+        };
         Ok(Zone {
-            name: absolute(&options.name).map_err(wrong)?,
+            found: Mutex::new(vec![None; names.len()]),
+            name,
             lists,
             selection: Selection { categories: options.categories.iter().map(|c| c.as_str().to_owned()).collect() },
+            names,
             policy: (options.policy.clone(), options.garden.clone()),
             access: Access::new(options).map_err(wrong)?,
-            history: Mutex::default(),
-            found: Mutex::default(),
+            numbers: OnceCell::new(),
+            turn: tokio::sync::Mutex::default(),
         })
     }
 
-    /// Octets of its name on the wire.
+    /// Whether the other is told to hold and to say the same, whoever may have it.
+    pub fn is_like(&self, other: &Zone) -> bool {
+        let sorted = |zone: &Zone| {
+            let mut categories = zone.selection.categories.clone();
+            categories.sort();
+            categories.dedup();
+            categories
+        };
+        self.names == other.names && self.lists == other.lists && self.policy == other.policy && sorted(self) == sorted(other)
+    }
+
+    /// How many parts it has; 1: it is not divided.
+    pub fn parts(&self) -> u32 {
+        u32::try_from(self.names.len()).unwrap_or(MOST_PARTS)
+    }
+
+    /// The zones that there are of it: each part and its name.
+    pub fn members(&self) -> impl Iterator<Item = (Part, &Name<Bytes>)> {
+        let of = self.parts();
+        (0..of).zip(&self.names).map(move |(number, name)| (Part { number, of }, name))
+    }
+
+    /// The name of a part.
+    pub fn name_of(&self, part: Part) -> &Name<Bytes> {
+        self.names.get(part.at()).unwrap_or(&self.name)
+    }
+
+    /// Octets of its name on the wire; of the longest, if it has parts, so that all of them leave out the same.
     pub fn name_len(&self) -> usize {
-        self.name.as_slice().len()
+        self.names.last().unwrap_or(&self.name).as_slice().len()
     }
 
     /// What is said of the names, for lists of this colour.
@@ -148,14 +188,21 @@ impl Zone {
         Policy::new(self.policy.0.as_deref(), self.policy.1.as_deref(), colour)
     }
 
+    /// Digest of everything but the lists' content that decides what is in it. `soa` is what its SOA says beside the serial.
+    pub fn settings(&self, target: &Name<Bytes>, soa: &str) -> Digest {
+        /// To be raised when the same lists and settings come to give other records.
+        const FORM: u32 = 1;
+        let mut categories = self.selection.categories.clone();
+        categories.sort();
+        Digest::of(format!("{FORM}\n{:?}\n{categories:?}\n{target}\n{}\n{soa}", self.lists, self.parts()))
+    }
+
     /// The newest versions.
     ///
     /// # Errors
     /// In words: a list is not published, or the lists and the policy do not go together. The zone cannot be served then;
     /// secondaries keep what they have.
-    pub fn stand(&self, catalog: &Catalog) -> Result<Stand, String> {
-        // Under the lock, so that of two readings one is later in every list.
-        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn newest(&self, catalog: &Catalog) -> Result<Newest, String> {
         let mut lists = Vec::with_capacity(self.lists.len());
         for id in &self.lists {
             lists.push(catalog.get(id).ok_or_else(|| format!("list {id} is not published"))?);
@@ -164,46 +211,22 @@ impl Zone {
         if lists.iter().any(|list| list.head.colour != colour) {
             return Err("it takes from black and from white lists; make one zone for each colour".into());
         }
-        let target = self.policy(colour)?.target();
-        let serials: Vec<Serial> = lists.iter().map(|list| list.head.serial).collect();
-        let sum = serials.iter().fold(0u64, |sum, serial| sum.wrapping_add(serial.get()));
-        if history.back().is_none_or(|(newest, _)| *newest != sum) {
-            history.push_back((sum, serials));
-            if history.len() > REMEMBERED {
-                history.pop_front();
-            }
-        }
-        Ok(Stand { sum, lists, target })
+        Ok(Newest { lists, target: self.policy(colour)?.target() })
     }
 
-    /// Records but for SOA and NS, as the last whole walk counted them.
-    pub fn records(&self) -> Option<u64> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).map(|(records, _)| records)
+    /// Records but for SOA and NS, as the last whole walk of this part counted them.
+    pub fn records(&self, part: Part) -> Option<u64> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.get(part.at()).copied().flatten().map(|(records, _)| records)
     }
 
     /// Notes what a whole walk found. Whether other entries than before were left out: then it is worth a line in the log.
-    pub fn walked(&self, records: u64, counts: Counts) -> bool {
+    pub fn walked(&self, part: Part, records: u64, counts: Counts) -> bool {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(found) = found.get_mut(part.at()) else { return false };
         let before = found.map_or(Counts::default(), |(_, counts)| counts);
         *found = Some((records, counts));
         before != counts && counts.total() > 0
-    }
-
-    /// What a secondary at `serial` has, when the newest is `stand`.
-    pub fn position(&self, stand: &Stand, serial: SoaSerial) -> Position {
-        let behind = stand.serial().into_int().wrapping_sub(serial.into_int());
-        if behind == 0 || behind >= 1 << 31 {
-            return Position::Current;
-        }
-        let Some(sum) = stand.sum.checked_sub(u64::from(behind)) else { return Position::Unknown };
-        if self.lists.len() == 1 {
-            return Serial::new(sum).map_or(Position::Unknown, |serial| Position::At(sum, vec![serial]));
-        }
-        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        match history.iter().rev().find(|(known, _)| *known == sum) {
-            Some((_, serials)) => Position::At(sum, serials.clone()),
-            None => Position::Unknown,
-        }
     }
 }
 
@@ -226,19 +249,5 @@ mod tests {
         assert!(both.allows(far, Some(&key)) && !both.allows(far, None) && !both.allows(near, Some(&key)));
         let listed = Access { keys: vec![], allow: net };
         assert!(listed.allows(far, None) && !listed.allows(near, None));
-    }
-
-    #[test]
-    fn serials_wrap() {
-        assert_eq!(soa_serial(0x1_0000_0003), SoaSerial(3));
-        let options = ZoneOptions { name: "a.example".into(), lists: vec!["a".parse().expect("a name")], ..ZoneOptions::default() };
-        let zone = Zone::new(&options).expect("a zone");
-        let stand = Stand { sum: 0x1_0000_0003, lists: vec![], target: Policy::NxDomain.target() };
-        assert_eq!(zone.position(&stand, SoaSerial(3)), Position::Current);
-        assert_eq!(zone.position(&stand, SoaSerial(4)), Position::Current, "newer than ours");
-        let before = Serial::new(0xffff_ffff).expect("a serial");
-        assert_eq!(zone.position(&stand, SoaSerial(0xffff_ffff)), Position::At(0xffff_ffff, vec![before]));
-        let small = Stand { sum: 3, ..stand };
-        assert_eq!(zone.position(&small, SoaSerial(0xffff_ffff)), Position::Unknown, "before the first");
     }
 }

@@ -7,39 +7,49 @@ use bytes::Bytes;
 use domain::base::{Name, Serial as SoaSerial};
 
 use crate::list::ListId;
-use crate::store::{Catalog, Clock};
+use crate::store::Catalog;
 
 use super::DnsError;
 use super::catalog::CatalogZone;
 use super::keys::Keys;
 use super::message::Apex;
 use super::options::{DnsOptions, ZoneOptions};
+use super::part::Part;
 use super::policy::absolute;
+use super::shared::Shared;
 use super::zone::{Access, Zone};
 
 /// A zone that was found.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// Of entries.
-    Zone(Arc<Zone>),
-    /// Of the zones' names (RFC 9432).
-    Catalog(Arc<CatalogZone>),
+    /// Of entries, or a part of one.
+    Zone(Arc<Zone>, Part),
+    /// Of the zones' names (RFC 9432), and these.
+    Catalog(Arc<CatalogZone>, Vec<Name<Bytes>>),
 }
 
 impl Found {
     /// Its name.
     pub fn name(&self) -> &Name<Bytes> {
         match self {
-            Found::Zone(zone) => &zone.name,
-            Found::Catalog(catalog) => &catalog.name,
+            Found::Zone(zone, part) => zone.name_of(*part),
+            Found::Catalog(catalog, _) => &catalog.name,
+        }
+    }
+
+    /// The name under which it is configured: of a part that of the zone.
+    pub fn configured(&self) -> &Name<Bytes> {
+        match self {
+            Found::Zone(zone, _) => &zone.name,
+            Found::Catalog(catalog, _) => &catalog.name,
         }
     }
 
     /// Who may have it.
     pub fn access(&self) -> &Access {
         match self {
-            Found::Zone(zone) => &zone.access,
-            Found::Catalog(catalog) => &catalog.access,
+            Found::Zone(zone, _) => &zone.access,
+            Found::Catalog(catalog, _) => &catalog.access,
         }
     }
 
@@ -47,21 +57,21 @@ impl Found {
     ///
     /// # Errors
     /// In words, if it cannot be served now.
-    pub fn serial(&self, lists: &Catalog) -> Result<SoaSerial, String> {
+    pub async fn serial(&self, shared: &Shared) -> Result<SoaSerial, String> {
         match self {
-            Found::Zone(zone) => zone.stand(lists).map(|stand| stand.serial()),
-            Found::Catalog(catalog) => Ok(catalog.serial()),
+            Found::Zone(zone, part) => zone.stand(shared, *part).await.map(|stand| stand.serial()),
+            Found::Catalog(catalog, names) => catalog.serial(shared, names).await,
         }
     }
 }
 
-/// Whom to notify of a zone: address and key.
-pub type Secondary = (std::net::SocketAddr, Option<Arc<domain::tsig::Key>>);
+/// Whom to notify of a zone: address and key's name.
+pub type Secondary = (std::net::SocketAddr, Option<String>);
 
 /// All zones.
 #[derive(Debug)]
 pub struct Zones {
-    configured: HashMap<Name<Bytes>, Arc<Zone>>,
+    configured: HashMap<Name<Bytes>, (Arc<Zone>, Part)>,
     /// `rpz.ORIGIN.`, when every list has a zone below it.
     below: Option<Name<Bytes>>,
     /// Zones that came to be because somebody asked for a list.
@@ -79,7 +89,7 @@ impl Zones {
     ///
     /// # Errors
     /// [`DnsError::Zone`].
-    pub fn new(options: &DnsOptions, keys: &Keys, clock: &dyn Clock) -> Result<Zones, DnsError> {
+    pub fn new(options: &DnsOptions, keys: &Keys) -> Result<Zones, DnsError> {
         let wrong = |zone: &ZoneOptions, reason: String| DnsError::Zone { zone: zone.name.clone(), reason };
         let mut zones = Zones {
             configured: HashMap::new(),
@@ -92,9 +102,12 @@ impl Zones {
         };
         for zone in &options.zones {
             let made = Arc::new(Zone::new(zone)?);
-            zones.notify.push((made.name.clone(), secondaries(zone, keys)?));
-            if zones.configured.insert(made.name.clone(), made).is_some() {
-                return Err(wrong(zone, "there are two zones of this name".into()));
+            keys.has_those_of(zone)?;
+            for (part, name) in made.members() {
+                zones.notify.push((name.clone(), zone.notify.clone()));
+                if zones.configured.insert(name.clone(), (made.clone(), part)).is_some() {
+                    return Err(wrong(zone, format!("there are two zones of the name {name}")));
+                }
             }
         }
         if options.zones.is_empty() {
@@ -102,11 +115,12 @@ impl Zones {
                 Some(absolute(&format!("rpz.{}", options.origin)).map_err(|reason| DnsError::Zone { zone: "rpz".into(), reason })?);
         }
         if let Some(catalog) = &options.catalog {
-            let made = CatalogZone::new(catalog, clock.now().unix())?;
+            let made = CatalogZone::new(catalog)?;
             if zones.configured.contains_key(&made.name) {
                 return Err(wrong(catalog, "the catalog zone has the name of another zone".into()));
             }
-            zones.notify.push((made.name.clone(), secondaries(catalog, keys)?));
+            keys.has_those_of(catalog)?;
+            zones.notify.push((made.name.clone(), catalog.notify.clone()));
             zones.catalog = Some(Arc::new(made));
         }
         Ok(zones)
@@ -115,13 +129,18 @@ impl Zones {
     /// The zone of this name.
     pub fn find(&self, name: &Name<Bytes>, lists: &Catalog) -> Option<Found> {
         if let Some(catalog) = self.catalog.as_ref().filter(|catalog| catalog.name == *name) {
-            catalog.renew(self.names(lists));
-            return Some(Found::Catalog(catalog.clone()));
+            return Some(Found::Catalog(catalog.clone(), self.names(lists)));
         }
         match self.configured.get(name) {
-            Some(zone) => Some(Found::Zone(zone.clone())),
-            None => self.of_list(name, lists).map(Found::Zone),
+            Some((zone, part)) => Some(Found::Zone(zone.clone(), *part)),
+            None => self.of_list(name, lists).map(|zone| Found::Zone(zone, Part::WHOLE)),
         }
+    }
+
+    /// The zone that is configured under this name, which need not be that of its parts.
+    pub fn configured_as(&self, name: &Name<Bytes>, lists: &Catalog) -> Option<Arc<Zone>> {
+        let mut configured = self.configured.values().map(|(zone, _)| zone);
+        configured.find(|zone| zone.name == *name).cloned().or_else(|| self.of_list(name, lists))
     }
 
     /// `LIST.rpz.ORIGIN`, if there is such a list.
@@ -157,17 +176,13 @@ impl Zones {
         names
     }
 
+    /// What all SOA records say alike.
+    pub fn soa(&self) -> String {
+        format!("{} {}", self.primary, self.refresh)
+    }
+
     /// What stands in the SOA of a zone.
     pub fn apex(&self, zone: &Name<Bytes>) -> Apex {
         Apex { zone: zone.clone(), primary: self.primary.clone(), refresh: self.refresh }
     }
-}
-
-fn secondaries(zone: &ZoneOptions, keys: &Keys) -> Result<Vec<Secondary>, DnsError> {
-    let wrong = |reason: String| DnsError::Zone { zone: zone.name.clone(), reason };
-    let known = |key: &str| keys.get(key).ok_or_else(|| wrong(format!("there is no dns.key \"{key}\"; add it, or correct the name")));
-    for key in &zone.keys {
-        known(key)?;
-    }
-    zone.notify.iter().map(|(address, key)| Ok((*address, key.as_deref().map(known).transpose()?))).collect()
 }

@@ -37,5 +37,5 @@ pub use export::Exports;
 pub use oidc::{Oidc, OidcError, OidcOptions};
 pub use range::{Part, none_match, part};
 pub use server::{HttpOptions, Remote, serve};
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use tls::{Spoken, Tls, TlsError, TlsFiles};
 pub use token::OperatorToken;

@@ -3,18 +3,17 @@
 //! Guarantees: connections that stand are not disturbed by a new certificate; a pair of files that does not fit together is refused, and the one
 //! before stays in force; where certificates of clients are asked for, a connection without a valid one does not come to HTTP.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::SystemTime;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::version::TLS13;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
-use crate::store::read_bounded;
+use crate::store::{Watched, read_bounded};
 
 /// Largest file of certificates or keys, in octets.
 const MAX_FILE: u64 = 1 << 20;
@@ -53,28 +52,52 @@ pub enum TlsError {
     },
 }
 
-/// What a file looked like when it was read last: when it was changed, and its size.
-type Stamp = Option<(SystemTime, u64)>;
+/// What is spoken over TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spoken {
+    /// HTTP, over TLS 1.2 and 1.3.
+    Http,
+    /// Zone transfers, over TLS 1.3 alone (RFC 9103 section 7.1).
+    Transfers,
+}
 
-/// The server's side of TLS 1.2 and 1.3.
+impl Spoken {
+    /// Names for ALPN (RFC 7301), the preferred one first.
+    fn protocols(self) -> Vec<Vec<u8>> {
+        match self {
+            Spoken::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Spoken::Transfers => vec![b"dot".to_vec()],
+        }
+    }
+
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Spoken::Http => rustls::DEFAULT_VERSIONS,
+            Spoken::Transfers => ONLY_13,
+        }
+    }
+}
+
+static ONLY_13: &[&SupportedProtocolVersion] = &[&TLS13];
+
+/// The server's side of TLS.
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,
-    protocols: Vec<Vec<u8>>,
+    spoken: Spoken,
     config: RwLock<Arc<ServerConfig>>,
-    read: Mutex<Vec<Stamp>>,
+    read: Mutex<Watched>,
 }
 
 impl Tls {
-    /// Reads the files. `protocols`: names for ALPN (RFC 7301), the preferred one first.
+    /// Reads the files.
     ///
     /// # Errors
     /// [`TlsError`] names the file.
-    pub fn open(files: TlsFiles, protocols: &[&str]) -> Result<Tls, TlsError> {
-        let protocols: Vec<Vec<u8>> = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let stamps = stamps(&files);
-        let config = configured(&files, &protocols)?;
-        Ok(Tls { files, protocols, config: RwLock::new(Arc::new(config)), read: Mutex::new(stamps) })
+    pub fn open(files: TlsFiles, spoken: Spoken) -> Result<Tls, TlsError> {
+        let read = Watched::new([&files.certificate, &files.key].into_iter().chain(&files.client_authorities));
+        let config = configured(&files, spoken)?;
+        Ok(Tls { files, spoken, config: RwLock::new(Arc::new(config)), read: Mutex::new(read) })
     }
 
     /// Reads the files again if one of them has changed; `true`: what they say is in force.
@@ -82,13 +105,11 @@ impl Tls {
     /// # Errors
     /// [`TlsError`]; what was in force stays, and the files are read again when they change again.
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let now = stamps(&self.files);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if *read == now {
+        if !read.changed() {
             return Ok(false);
         }
-        *read = now;
-        let config = configured(&self.files, &self.protocols)?;
+        let config = configured(&self.files, self.spoken)?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         Ok(true)
     }
@@ -99,17 +120,12 @@ impl Tls {
     }
 }
 
-fn stamps(files: &TlsFiles) -> Vec<Stamp> {
-    let stamp = |path: &Path| fs::metadata(path).ok().and_then(|about| Some((about.modified().ok()?, about.len())));
-    [&files.certificate, &files.key].into_iter().chain(&files.client_authorities).map(|path| stamp(path)).collect()
-}
-
-fn configured(files: &TlsFiles, protocols: &[Vec<u8>]) -> Result<ServerConfig, TlsError> {
+fn configured(files: &TlsFiles, spoken: Spoken) -> Result<ServerConfig, TlsError> {
     // Fails only if a provider is installed already, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(&bounded(&files.key)?).map_err(|e| wrong(&files.key, format!("no private key in PEM: {e}")))?;
-    let builder = ServerConfig::builder();
+    let builder = ServerConfig::builder_with_protocol_versions(spoken.versions());
     let builder = match &files.client_authorities {
         None => builder.with_no_client_auth(),
         Some(path) => {
@@ -126,7 +142,7 @@ fn configured(files: &TlsFiles, protocols: &[Vec<u8>]) -> Result<ServerConfig, T
         key: files.key.clone(),
         reason: e.to_string(),
     })?;
-    config.alpn_protocols = protocols.to_vec();
+    config.alpn_protocols = spoken.protocols();
     Ok(config)
 }
 

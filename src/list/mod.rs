@@ -9,6 +9,7 @@ mod digest;
 pub(crate) mod domain;
 mod entry;
 mod ids;
+mod reference;
 mod rule;
 #[cfg(feature = "daemon")]
 mod schema;
@@ -24,6 +25,7 @@ pub(crate) use entry::rule_of;
 pub use entry::{Action, Attributes, Entry};
 pub(crate) use ids::quoted;
 pub use ids::{Code, Colour, IdError, ListId, Origin, Serial};
+pub use reference::{derived_reference, read_derived_reference};
 pub use rule::{Kind, Rule};
 pub use target::{EntryError, TargetError};
 pub use time::{Date, TimeError, Timestamp};

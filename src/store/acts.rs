@@ -16,6 +16,9 @@ const KEPT: usize = 1_024;
 /// Level at which sealed lines are compressed.
 const LEVEL: i32 = 9;
 
+/// Documents read at once when all of a table are read.
+const PAGE: usize = 1_000;
+
 impl Store {
     /// Number and digest of the newest line of the audit chain.
     ///
@@ -85,6 +88,20 @@ impl Store {
     /// As [`Store::lists`].
     pub fn documents(&self, table: &str, after: &str, limit: usize) -> Result<Vec<(String, Value)>, StoreError> {
         self.read(|index| state::documents(index, table, after, limit))
+    }
+
+    /// Hands out every document of `table`, in order of their keys; they are read a page at a time.
+    ///
+    /// # Errors
+    /// As [`Store::lists`], and those of `each`.
+    pub fn each_document<E: From<StoreError>>(&self, table: &str, mut each: impl FnMut(String, Value) -> Result<(), E>) -> Result<(), E> {
+        let mut after = String::new();
+        loop {
+            let page = self.documents(table, &after, PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            page.into_iter().try_for_each(|(key, value)| each(key, value))?;
+        }
     }
 
     /// Moves the oldest lines of the audit chain into artefacts, as many as are more than what the index keeps. Returns how many.

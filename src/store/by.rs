@@ -3,7 +3,7 @@
 use crate::list::{Digest, Timestamp};
 use crate::wire::Act;
 
-use super::{Record, Store, StoreError};
+use super::{Expected, Record, Store, StoreError};
 
 /// On whose behalf something is done.
 #[derive(Clone, Debug)]
@@ -16,12 +16,16 @@ pub struct By {
     pub reason: String,
     /// Written in the same frame: there if and only if what is done is.
     pub with: Vec<Record>,
+    /// Who else had a hand in it: wrote what is published.
+    pub hands: Vec<String>,
+    /// What it must find to be done.
+    pub expected: Expected,
 }
 
 impl By {
     /// Who, and from where.
     pub fn new(who: impl Into<String>, from: impl Into<String>) -> By {
-        By { who: who.into(), from: from.into(), reason: String::new(), with: Vec::new() }
+        By { who: who.into(), from: from.into(), reason: String::new(), with: Vec::new(), hands: Vec::new(), expected: Expected::Whatever }
     }
 
     /// With the reason.
@@ -35,6 +39,13 @@ impl By {
     #[must_use]
     pub fn with(mut self, records: impl IntoIterator<Item = Record>) -> By {
         self.with.extend(records);
+        self
+    }
+
+    /// With those who had a hand in it.
+    #[must_use]
+    pub fn with_hands(mut self, hands: impl IntoIterator<Item = String>) -> By {
+        self.hands.extend(hands);
         self
     }
 

@@ -1,5 +1,7 @@
 //! Why the store could not do something.
 
+use crate::list::Digest;
+
 use super::FrameId;
 
 /// Why the store could not do something. [`StoreError::class`] says which of the three classes of the house it is.
@@ -86,6 +88,12 @@ pub enum StoreError {
         /// What does not fit.
         reason: String,
     },
+    /// What was to be changed is not as expected; nothing was written.
+    #[error("it is not what it was when you read it; read it again, then decide")]
+    Changed {
+        /// The tag of what is there; none: there is nothing.
+        current: Option<Digest>,
+    },
     /// The journal could not be written; it is as it was before.
     #[error("the journal could not be written, nothing was committed ({action}: {source}); make room on the disk and try again")]
     NotCommitted {
@@ -140,6 +148,7 @@ impl StoreError {
     pub const fn class(&self) -> Class {
         match self {
             StoreError::Refused { .. }
+            | StoreError::Changed { .. }
             | StoreError::Exists { .. }
             | StoreError::TooLarge { .. }
             | StoreError::SecretIsOpen { .. }

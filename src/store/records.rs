@@ -125,6 +125,21 @@ pub struct SealedActs {
     pub size: u64,
 }
 
+/// The table of documents that keep artefacts of changes: by whatever key, each a [`KeptChanges`].
+pub const KEPT_CHANGES: &str = "kept-changes";
+
+/// Artefacts of changes that are kept for a list, as long as the document is there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptChanges {
+    /// The list.
+    pub list: ListId,
+    /// The artefacts.
+    pub changes: Vec<Digest>,
+    /// Since when.
+    pub at: Timestamp,
+}
+
 /// What needs an artefact.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Owner {
@@ -214,6 +229,10 @@ impl Record {
             }
             Record::Head { base, .. } => of_base(base).into(),
             Record::AuditSealed { sealed } => vec![(ArtefactKind::Audit, sealed.digest)],
+            Record::Document { table, value: Some(value), .. } if table == KEPT_CHANGES => {
+                let kept = KeptChanges::deserialize(value).map(|kept| kept.changes).unwrap_or_default();
+                kept.into_iter().map(|digest| (ArtefactKind::Changes, digest)).collect()
+            }
             Record::All { records } => records.iter().flat_map(Record::artefacts).collect(),
             _ => Vec::new(),
         }

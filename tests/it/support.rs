@@ -72,7 +72,9 @@ impl Place {
 
     /// The program with these arguments, not yet started.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bwld"));
+        // Measurements name a program that was built with optimisation.
+        let program = std::env::var_os("BWLD_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_bwld").into());
+        let mut command = Command::new(program);
         command.args(args).current_dir(self.dir.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.dir.path());
         command.envs(self.vars.iter().map(|(k, v)| (k, v)));

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::dns::{KeyOptions, ZoneOptions};
+use crate::dns::{KeyOptions, MOST_PARTS, Policy, ZoneOptions, no_key};
 use crate::list::{Code, ListId};
 use crate::store::read_secret;
 
@@ -49,6 +49,8 @@ pub struct ZoneSection {
     policy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     garden: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     keys: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -100,8 +102,14 @@ pub(super) fn read(text: &str, path: &Path) -> Result<DnsSections, ConfigError> 
         return Err(wrong(0, format!("at most {MOST} zones and as many keys")));
     }
     let at = text.find("[[dns.zone]]").or_else(|| text.find("[dns.catalog]")).unwrap_or(0);
-    sections.zones().map_err(|(zone, reason)| wrong(text.find(&zone).unwrap_or(at), format!("zone \"{zone}\": {reason}")))?;
-    sections.catalog().map_err(|(zone, reason)| wrong(text.find(&zone).unwrap_or(at), format!("catalog \"{zone}\": {reason}")))?;
+    let zones = sections.zones().map_err(|(zone, reason)| wrong(text.find(&zone).unwrap_or(at), format!("zone \"{zone}\": {reason}")))?;
+    let catalog =
+        sections.catalog().map_err(|(zone, reason)| wrong(text.find(&zone).unwrap_or(at), format!("catalog \"{zone}\": {reason}")))?;
+    let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    let known: Vec<String> = sections.key.iter().map(|key| plain(&key.name)).collect();
+    if let Some(key) = zones.iter().chain(&catalog).flat_map(ZoneOptions::named_keys).find(|key| !known.contains(&plain(key))) {
+        return Err(wrong(text.find(&format!("\"{key}\"")).unwrap_or(at), no_key(key)));
+    }
     Ok(sections)
 }
 
@@ -146,6 +154,11 @@ impl DnsSections {
         zone.options().map(Some).map_err(|reason| (catalog.name.clone(), reason))
     }
 
+    /// The files of the keys' secrets.
+    pub fn secret_files(&self) -> impl Iterator<Item = &Path> {
+        self.key.iter().map(|key| key.secret_file.as_path())
+    }
+
     /// The keys, their secrets read from their files: base64 on one line. A file that others may read is refused.
     ///
     /// # Errors
@@ -164,6 +177,8 @@ impl DnsSections {
 
 impl ZoneSection {
     fn options(&self) -> Result<ZoneOptions, String> {
+        // Without a word the policy follows from the list's colour, and none that does takes a garden.
+        Policy::named(self.policy.as_deref().unwrap_or("nxdomain"), self.garden.as_deref())?;
         let lists = self.list.iter().chain(&self.lists).cloned().collect();
         let network = |text: &String| {
             let address = text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
@@ -176,6 +191,11 @@ impl ZoneSection {
             categories: self.categories.clone(),
             policy: self.policy.clone(),
             garden: self.garden.clone(),
+            parts: match self.parts {
+                None => 1,
+                Some(parts) if (1..=MOST_PARTS).contains(&parts) => parts,
+                Some(_) => return Err(format!("parts is 1 to {MOST_PARTS}")),
+            },
             keys: self.keys.clone(),
             allow: self.allow.iter().map(network).collect::<Result<_, _>>()?,
             notify: self.notify.iter().map(|text| secondary(text)).collect::<Result<_, _>>()?,
@@ -197,7 +217,7 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "[dns]\nlisten = [\"127.0.0.1:5353\"]\n\n[[dns.zone]]\nname = \"adult.rpz.example.\"\nlist = \"adult\"\n\
-        categories = [\"adult\", \"dating\"]\npolicy = \"walled-garden\"\ngarden = \"block.example.org\"\nkeys = [\"isp-a\"]\n\
+        categories = [\"adult\", \"dating\"]\npolicy = \"walled-garden\"\nparts = 8\ngarden = \"block.example.org\"\nkeys = [\"isp-a\"]\n\
         allow = [\"192.0.2.0/24\", \"2001:db8::1\"]\nnotify = [\"192.0.2.1\", \"[2001:db8::1]:5300 isp-a\"]\n\n\
         [[dns.key]]\nname = \"isp-a\"\nsecret_file = \"isp-a.secret\"\n\n[dns.catalog]\nname = \"catalog.example\"\n";
 
@@ -220,5 +240,10 @@ mod tests {
         assert!(refused("192.0.2.0/24", "192.0.2.0/33").contains("is not a network"));
         assert!(refused("192.0.2.1\"", "a.example\"").contains("is nobody to notify"));
         assert!(refused("\"adult\"\n", "\"Adult\"\n").contains("line 6"));
+        assert!(refused("walled-garden", "waled-garden").contains("policy \"waled-garden\" is unknown"));
+        assert!(refused("garden = \"block", "garden = \"rpz-passthru\"#").contains("word of policy zones"));
+        let unknown = refused("keys = [\"isp-a\"]", "keys = [\"isp-b\"]");
+        assert!(unknown.contains("line 11") && unknown.contains("no dns.key \"isp-b\""), "{unknown}");
+        assert!(refused("5300 isp-a", "5300 isp-c").contains("no dns.key \"isp-c\""));
     }
 }

@@ -161,7 +161,7 @@ fn tls(settings: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
     match (path(&serve.tls_certificate), path(&serve.tls_key)) {
         (Some(certificate), Some(key)) => {
             let files = TlsFiles { certificate, key, client_authorities: path(&serve.tls_client_authorities) };
-            Ok(Some(Arc::new(Tls::open(files, &["h2", "http/1.1"])?)))
+            Ok(Some(Arc::new(Tls::open(files, http::Spoken::Http)?)))
         }
         (None, None) if serve.tls_client_authorities.is_empty() => Ok(None),
         _ => anyhow::bail!(Ended::Usage(

@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
 use crate::dns::{self, DnsOptions, Limits, Service, TlsAccept};
-use crate::http::{MoreMetrics, Tls, TlsFiles};
+use crate::http::{MoreMetrics, Spoken, Tls, TlsFiles};
 use crate::list::Origin;
-use crate::store::{RealDisk, write_file_atomic};
+use crate::store::{RealDisk, Watched, write_file_atomic};
 
 use super::super::config::{Config, Loaded};
 use super::super::exit::Ended;
@@ -39,9 +39,13 @@ pub(super) async fn begin(parts: &Parts, loaded: &Loaded, settings: &Config, sto
     }
     let (_, note) = parts.hub.catalog().keyset(None).context("a key set is in force")?;
     let origin = keyset::read(note.as_bytes())?.0.origin;
+    let reading = loaded.file().map(|file| (file.to_owned(), watched(file, loaded)));
     let options = options(loaded, settings, origin)?;
     let tls = tls(settings, stop)?;
-    let service = Service::new(&options, parts.hub.clone(), parts.clock.clone())?;
+    let service = Service::new(&options, parts.hub.clone(), parts.store.clone(), parts.clock.clone())?;
+    if let Some((file, watched)) = reading {
+        keys(service.clone(), options.clone(), file, watched, stop)?;
+    }
     let bound = dns::bind(&options, tls).await?;
     let addresses: Vec<String> = bound.addresses().iter().map(ToString::to_string).collect();
     write_file_atomic(&RealDisk, &address_file, format!("{}\n", addresses.join("\n")).as_bytes())?;
@@ -85,6 +89,29 @@ fn options(loaded: &Loaded, settings: &Config, origin: Origin) -> anyhow::Result
     })
 }
 
+/// The files that say which keys there are and who may have what.
+fn watched(file: &Path, loaded: &Loaded) -> Watched {
+    Watched::new(loaded.dns().secret_files().chain([file]))
+}
+
+/// Has keys, and who may have which zone, read again when the configuration or a secret changes.
+fn keys(service: Arc<Service>, mut options: DnsOptions, file: PathBuf, mut watching: Watched, stop: &Arc<Stop>) -> anyhow::Result<()> {
+    let refused = |(zone, reason)| anyhow::anyhow!("dns zone \"{zone}\": {reason}");
+    let read = move || {
+        if !watching.changed() {
+            return Ok(false);
+        }
+        let loaded = Loaded::from_file(&file)?;
+        watching = watched(&file, &loaded);
+        options.keys = loaded.dns().keys()?;
+        options.zones = loaded.dns().zones().map_err(refused)?;
+        options.catalog = loaded.dns().catalog().map_err(refused)?;
+        service.exchange(&options)?;
+        Ok(true)
+    };
+    tasks::read_again("dns keys, and who may have which zone,", read, stop.clone())
+}
+
 /// How a connection over TLS is taken, with files that are read again when they change.
 fn tls(settings: &Config, stop: &Arc<Stop>) -> anyhow::Result<Option<TlsAccept>> {
     let dns = &settings.dns;
@@ -96,7 +123,7 @@ fn tls(settings: &Config, stop: &Arc<Stop>) -> anyhow::Result<Option<TlsAccept>>
     }
     let path = |text: &str| Path::new(text).to_owned();
     let files = TlsFiles { certificate: path(&dns.tls_certificate), key: path(&dns.tls_key), client_authorities: None };
-    let tls = Arc::new(Tls::open(files, &["dot"])?);
+    let tls = Arc::new(Tls::open(files, Spoken::Transfers)?);
     tasks::certificates(tls.clone(), stop.clone())?;
     Ok(Some(Arc::new(move || tls.acceptor())))
 }

@@ -21,8 +21,8 @@ use crate::store::Clock;
 const LONGEST: u64 = 600;
 /// After an error, in seconds.
 const AGAIN: u64 = 30;
-/// How often it is looked whether certificate and key have changed.
-const CERTIFICATES: Duration = Duration::from_secs(10);
+/// How often it is looked whether files such as certificates have changed.
+const READ_AGAIN: Duration = Duration::from_secs(10);
 /// Between two looks at whether something is to be kept up, in seconds.
 const UPKEEP: u64 = 60;
 
@@ -136,25 +136,43 @@ pub async fn desk(desk: Arc<Desk>, every: Duration, stop: Arc<Stop>) {
 /// # Errors
 /// If the signal cannot be had.
 pub fn certificates(tls: Arc<Tls>, stop: Arc<Stop>) -> anyhow::Result<()> {
+    read_again("certificate and key", move || Ok(tls.reload()?), stop)
+}
+
+/// Reads files again every so often, and at SIGHUP, until the daemon stops. `read` says whether they have changed and what
+/// they say is in force; an error: that what was before stays.
+///
+/// # Errors
+/// If the signal cannot be had.
+pub fn read_again(what: &'static str, read: impl FnMut() -> anyhow::Result<bool> + Send + 'static, stop: Arc<Stop>) -> anyhow::Result<()> {
     let hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(keep_certificates(tls, stop, hangup));
+    tokio::spawn(keep_reading(what, read, stop, hangup));
     Ok(())
 }
 
-async fn keep_certificates(tls: Arc<Tls>, stop: Arc<Stop>, mut hangup: tokio::signal::unix::Signal) {
+async fn keep_reading(
+    what: &'static str,
+    mut read: impl FnMut() -> anyhow::Result<bool> + Send + 'static,
+    stop: Arc<Stop>,
+    mut hangup: tokio::signal::unix::Signal,
+) {
     let mut stopping = stop.subscribe();
     loop {
         tokio::select! {
             _ = stopping.wait_for(Option::is_some) => return,
             _ = hangup.recv() => {}
-            () = tokio::time::sleep(CERTIFICATES) => {}
+            () = tokio::time::sleep(READ_AGAIN) => {}
         }
-        let reading = tls.clone();
-        match tokio::task::spawn_blocking(move || reading.reload()).await {
-            Ok(Ok(true)) => tracing::info!("certificate and key have changed and are in force"),
-            Ok(Ok(false)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the changed certificate is not used; the one before stays in force"),
-            Err(_) => tracing::error!("reading the certificate broke off"),
+        let reading = tokio::task::spawn_blocking(move || {
+            let said = read();
+            (read, said)
+        });
+        let Ok((again, said)) = reading.await else { return tracing::error!("reading {what} again broke off; start bwld again") };
+        read = again;
+        match said {
+            Ok(true) => tracing::info!("{what} have changed and are in force"),
+            Ok(false) => {}
+            Err(error) => tracing::error!("{what} have changed and are not used, those before stay in force: {error:#}"),
         }
     }
 }

@@ -71,6 +71,18 @@ impl Content {
         self.line_of(rule.as_str()).map(|found| found.map(|line| Entry::trusted(&line)))
     }
 
+    /// The entry whose rule has this digest. Costs one bucket read.
+    ///
+    /// # Errors
+    /// Of reading the base.
+    pub fn get_by_digest(&self, digest: &Digest) -> io::Result<Option<Entry>> {
+        // The bucket of a rule is told by the first bits of its digest.
+        let first = digest.0.first_chunk().map_or(0, |first| u32::from_be_bytes(*first));
+        let b = first.checked_shr(32 - u32::from(self.tree.bits())).unwrap_or(0);
+        let lines = String::from_utf8(self.bucket(b)?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        Ok(patch::lines_of(&lines).find(|line| Digest::of(rule_of(line)) == *digest).map(Entry::trusted))
+    }
+
     /// The whole line of the entry with this rule, without LF.
     fn line_of(&self, rule: &str) -> io::Result<Option<String>> {
         let b = bucket_of(rule, self.tree.bits());

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
+
 use crate::list::{Change, Rule, rule_of};
 
 use super::ApplyError;
@@ -69,6 +71,11 @@ impl Patch {
     /// The change lines.
     pub(super) fn changes(&self) -> impl Iterator<Item = &str> {
         lines_of(&self.text)
+    }
+
+    /// Whether the needle stands in a change line.
+    pub(super) fn mentions(&self, needle: &Finder<'_>) -> bool {
+        needle.find(self.text.as_bytes()).is_some()
     }
 
     /// What the patch says of `rule`: `Some(Some(line))` it is this, `Some(None)` it is gone, `None` nothing.

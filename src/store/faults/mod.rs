@@ -71,7 +71,7 @@ pub enum Then {
 /// A disk one of whose operations fails. It fsyncs nothing, see [`HastyDisk`].
 #[derive(Debug)]
 pub struct FaultDisk {
-    nth: u64,
+    nth: AtomicU64,
     effect: Effect,
     then: Then,
     count: AtomicU64,
@@ -80,7 +80,13 @@ pub struct FaultDisk {
 impl FaultDisk {
     /// Fails at operation `nth`, counted from 0.
     pub fn new(nth: u64, effect: Effect, then: Then) -> Self {
-        FaultDisk { nth, effect, then, count: AtomicU64::new(0) }
+        FaultDisk { nth: AtomicU64::new(nth), effect, then, count: AtomicU64::new(0) }
+    }
+
+    /// Counts from 0 again, and fails at operation `nth` from now on.
+    pub fn fail_at(&self, nth: u64) {
+        self.nth.store(nth, Ordering::SeqCst);
+        self.count.store(0, Ordering::SeqCst);
     }
 
     /// How many operations there were.
@@ -90,8 +96,8 @@ impl FaultDisk {
 
     fn run<T>(&self, half: impl FnOnce() -> io::Result<()>, all: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let failed = || io::Error::other("the test's disk fails here");
-        let n = self.count.fetch_add(1, Ordering::SeqCst);
-        if n == self.nth {
+        let (n, nth) = (self.count.fetch_add(1, Ordering::SeqCst), self.nth.load(Ordering::SeqCst));
+        if n == nth {
             match self.effect {
                 Effect::Nothing => {}
                 Effect::Half => half()?,
@@ -99,7 +105,7 @@ impl FaultDisk {
             }
             return Err(failed());
         }
-        if n > self.nth && self.then == Then::Fails {
+        if n > nth && self.then == Then::Fails {
             return Err(failed());
         }
         all()

@@ -33,6 +33,15 @@ pub(super) fn document_key(table: &str, key: &str) -> Option<Vec<u8>> {
     (fine(table) && fine(key) && table.len() + key.len() <= MAX_KEY).then(|| [&table_key(table), key.as_bytes()].concat())
 }
 
+/// Every document of a table, as it is kept.
+pub(super) fn each_document(
+    index: &dyn Index,
+    table: &str,
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    each(index, &table_key(table), &mut |_, value| visit(value))
+}
+
 /// Table and key of a document's key in the index.
 pub(super) fn document_of(rest: &[u8]) -> Option<(String, String)> {
     let (table, key) = std::str::from_utf8(rest).ok()?.split_once('\0')?;

@@ -4,11 +4,11 @@ use crate::list::{ListId, Serial};
 
 use super::{
     super::{
-        ArtefactKind, ArtefactName, ListState, Owner, Record, StoreError, VersionRecord,
+        ArtefactKind, ArtefactName, KEPT_CHANGES, KeptChanges, ListState, Owner, Record, StoreError, VersionRecord,
         index::{Index, Pair},
     },
     MARK, Overlay, PAGE, decode,
-    documents::{document_of, line_of, sealed},
+    documents::{document_of, each_document, line_of, sealed},
     each, mark, version_key, versions_prefix,
 };
 
@@ -54,6 +54,11 @@ pub(in crate::store) fn keysets(index: &dyn Index) -> Result<Vec<(u64, String)>,
 pub(in crate::store) fn named(index: &dyn Index) -> Result<Vec<(ArtefactName, Owner)>, StoreError> {
     let mut names: Vec<(ArtefactName, Owner)> =
         sealed(index)?.into_iter().map(|sealed| ((ArtefactKind::Audit, sealed.digest), Owner::Audit)).collect();
+    each_document(index, KEPT_CHANGES, &mut |value| {
+        let kept: KeptChanges = decode(value)?;
+        names.extend(kept.changes.iter().map(|digest| ((ArtefactKind::Changes, *digest), Owner::List(kept.list.clone()))));
+        Ok(())
+    })?;
     for state in lists(index)? {
         let id = &state.meta.id;
         for base in state.newest.iter().map(|n| &n.base).chain(&state.previous_base) {

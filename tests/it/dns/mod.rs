@@ -3,7 +3,11 @@
 mod model;
 mod notify;
 mod programs;
+mod reload;
+mod serials;
+mod shares;
 mod sockets;
+mod storms;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -25,27 +29,17 @@ use crate::signed;
 pub struct World {
     pub publisher: Publisher,
     pub hub: Arc<Hub>,
+    pub store: Arc<Store>,
     pub clock: Arc<FakeClock>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 pub const SECRET: [u8; 32] = [7; 32];
 
 impl World {
     pub fn new(lists: &[(&str, Colour)]) -> World {
-        let dir = tempfile::tempdir().unwrap();
-        let store = StoreOptions { index: IndexKind::Memory, ..StoreOptions::default() };
-        let (store, _) = Store::open(dir.path(), store, Arc::new(RealDisk), &mut |_| {}).unwrap();
-        let (store, catalog) = (Arc::new(store), Arc::new(Catalog::default()));
-        let hub = Hub::new(catalog.clone(), store.artefacts().clone(), HubOptions::default());
-        let clock = Arc::new(FakeClock::at(signed::now()));
-        let mut options = PublisherOptions::new(signed::origin());
-        (options.guard_percent, options.guard_entries) = (10_000, 1_000_000);
-        let told = hub.clone();
-        let announce = Box::new(move |id: &ListId| told.announce(id));
-        let publisher = Publisher::open(store, catalog, options, signed::key("signing-1"), clock.clone(), announce).unwrap();
-        publisher.activate_keyset(&signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]), "test").unwrap();
-        let world = World { publisher, hub, clock, _dir: dir };
+        let world = World::open(tempfile::tempdir().unwrap(), Arc::new(FakeClock::at(signed::now())));
+        world.publisher.activate_keyset(&signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]), "test").unwrap();
         for (id, colour) in lists {
             let none = String::new;
             let (id, title) = (id.parse().unwrap(), (*id).to_owned());
@@ -54,6 +48,27 @@ impl World {
             world.publisher.create_list(new, "test").unwrap();
         }
         world
+    }
+
+    /// What lies in a folder, as a start finds it.
+    fn open(dir: tempfile::TempDir, clock: Arc<FakeClock>) -> World {
+        let store = StoreOptions { index: IndexKind::Memory, ..StoreOptions::default() };
+        let (store, _) = Store::open(dir.path(), store, Arc::new(RealDisk), &mut |_| {}).unwrap();
+        let (store, catalog) = (Arc::new(store), Arc::new(Catalog::default()));
+        let hub = Hub::new(catalog.clone(), store.artefacts().clone(), HubOptions::default());
+        let mut options = PublisherOptions::new(signed::origin());
+        (options.guard_percent, options.guard_entries) = (10_000, 1_000_000);
+        let told = hub.clone();
+        let announce = Box::new(move |id: &ListId| told.announce(id));
+        let publisher = Publisher::open(store.clone(), catalog, options, signed::key("signing-1"), clock.clone(), announce).unwrap();
+        World { publisher, hub, store, clock, dir }
+    }
+
+    /// Stops and starts the publisher. Nothing else may hold its store.
+    pub fn restarted(self) -> World {
+        let World { publisher, hub, store, clock, dir } = self;
+        drop((publisher, hub, store));
+        World::open(dir, clock)
     }
 
     /// Stages lines to put and rules to remove, and publishes.
@@ -73,7 +88,7 @@ impl World {
     }
 
     pub fn service(&self, options: &DnsOptions) -> Arc<Service> {
-        Service::new(options, self.hub.clone(), self.clock.clone()).unwrap()
+        Service::new(options, self.hub.clone(), self.store.clone(), self.clock.clone()).unwrap()
     }
 }
 
@@ -97,6 +112,15 @@ pub fn zone(name: &str, lists: &[&str], categories: &[&str]) -> ZoneOptions {
         categories: categories.iter().map(|c| c.parse().unwrap()).collect(),
         ..ZoneOptions::default()
     }
+}
+
+/// How many requests had this outcome.
+pub fn counted(service: &Service, outcome: &str) -> u64 {
+    let (mut registry, mut text) = (prometheus_client::registry::Registry::default(), String::new());
+    service.metrics().register(&mut registry);
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("requests_total{{outcome=\"{outcome}\"}} ")));
+    line.map_or(0, |number| number.parse().unwrap())
 }
 
 pub fn here() -> SocketAddr {

@@ -10,19 +10,19 @@ use proptest::prelude::*;
 use super::{Got, Record, Secondary, World, ask, options, question, records, zone};
 
 /// Rule to line, of one list.
-type Lines = BTreeMap<String, String>;
+pub type Lines = BTreeMap<String, String>;
 
 const TARGETS: [&str; 6] = ["a.example", "b.a.example", "c.example", "d.rpz-ip", "xn--bcher-kva.example", "e.co.uk"];
-const RANGES: [(&str, &str); 4] = [
+pub const RANGES: [(&str, &str); 4] = [
     ("192.0.2.0/24", "24.0.2.0.192.rpz-ip"),
     ("192.0.2.1/32", "32.1.2.0.192.rpz-ip"),
     ("2001:db8::/32", "32.zz.db8.2001.rpz-ip"),
     ("2001:db8::1/128", "128.1.zz.db8.2001.rpz-ip"),
 ];
-const ATTRIBUTES: [&str; 6] = ["", "\tcat=x", "\tcat=y", "\tcat=x,y", "\tcat=x\tact=warn", "\tact=block"];
+pub const ATTRIBUTES: [&str; 6] = ["", "\tcat=x", "\tcat=y", "\tcat=x,y", "\tcat=x\tact=warn", "\tact=block"];
 
 /// A rule by number, 0 to 19.
-fn rule(n: usize) -> String {
+pub fn rule(n: usize) -> String {
     match n {
         0..6 => format!("domain:{}", TARGETS[n]),
         6..12 => format!("subtree:{}", TARGETS[n - 6]),
@@ -33,7 +33,7 @@ fn rule(n: usize) -> String {
 }
 
 /// The zone by the words of the documentation.
-fn expected(lists: &[&Lines], categories: &[&str]) -> BTreeSet<(String, String)> {
+pub fn expected(lists: &[&Lines], categories: &[&str]) -> BTreeSet<(String, String)> {
     let mut owners = BTreeSet::new();
     for line in lists.iter().flat_map(|list| list.values()) {
         let mut parts = line.split('\t');
@@ -55,10 +55,28 @@ fn expected(lists: &[&Lines], categories: &[&str]) -> BTreeSet<(String, String)>
 }
 
 /// One version: which list, and what of each rule: none: it leaves; else its attributes.
-type Step = (bool, Vec<(usize, Option<usize>)>);
+pub type Step = (bool, Vec<(usize, Option<usize>)>);
 
-fn step() -> impl Strategy<Value = Step> {
+pub fn step() -> impl Strategy<Value = Step> {
     (any::<bool>(), proptest::collection::vec((0usize..20, proptest::option::weighted(0.7, 0usize..6)), 1..8))
+}
+
+/// Publishes these changes of a list, and says so to the model.
+pub fn publish(world: &World, name: &str, list: &mut Lines, changes: Vec<(usize, Option<usize>)>) {
+    let (mut put, mut remove) = (BTreeMap::new(), BTreeSet::new());
+    for (n, attributes) in changes {
+        let rule = rule(n);
+        put.remove(&rule);
+        remove.remove(&rule);
+        match attributes {
+            Some(a) => drop(put.insert(rule.clone(), format!("{rule}{}", ATTRIBUTES[a]))),
+            None if list.contains_key(&rule) => drop(remove.insert(rule)),
+            None => {}
+        }
+    }
+    world.publish(name, &put.values().collect::<Vec<_>>(), &remove.iter().collect::<Vec<_>>());
+    list.retain(|rule, _| !remove.contains(rule));
+    list.extend(put);
 }
 
 proptest! {
@@ -77,20 +95,7 @@ proptest! {
         let mut secondaries: Vec<Secondary> = Vec::new();
         for (second, changes) in steps {
             let at = usize::from(second && both);
-            let (mut put, mut remove) = (BTreeMap::new(), BTreeSet::new());
-            for (n, attributes) in changes {
-                let rule = rule(n);
-                put.remove(&rule);
-                remove.remove(&rule);
-                match attributes {
-                    Some(a) => drop(put.insert(rule.clone(), format!("{rule}{}", ATTRIBUTES[a]))),
-                    None if lists[at].contains_key(&rule) => drop(remove.insert(rule)),
-                    None => {}
-                }
-            }
-            world.publish(names[at], &put.values().collect::<Vec<_>>(), &remove.iter().collect::<Vec<_>>());
-            lists[at].retain(|rule, _| !remove.contains(rule));
-            lists[at].extend(put);
+            publish(&world, names[at], &mut lists[at], changes);
 
             let wanted = expected(&[&lists[0], &lists[1]][..names.len()], categories);
             let mut fresh = Secondary::default();

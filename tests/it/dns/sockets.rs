@@ -113,7 +113,7 @@ async fn half_open_connections_and_storms_disturb_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transfers_wait_for_their_turn_and_who_reads_nothing_is_cut_off() {
     let world = world(20_000);
-    let limits = Limits { transfers: 2, stall: Duration::from_millis(400), ..Limits::default() };
+    let limits = Limits { transfers: 2, stall: Duration::from_millis(1_500), ..Limits::default() };
     let (address, stop, serving) = serve(&world, limits).await;
     let all = async {
         // Two that ask and do not read hold both places, until they are cut off.
@@ -139,4 +139,31 @@ async fn transfers_wait_for_their_turn_and_who_reads_nothing_is_cut_off() {
     tokio::time::timeout(DEADLINE, all).await.expect("in time");
     stop.send(()).unwrap();
     tokio::time::timeout(DEADLINE, serving).await.expect("it stops").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_datagram_is_answered_from_where_it_was_sent_to() {
+    let world = world(10);
+    for listen in ["0.0.0.0:0", "[::]:0"] {
+        let mut options = options(vec![zone("z.example", &["one"], &[])]);
+        options.listen = vec![listen.parse().unwrap()];
+        let bound = bind(&options, None).await.unwrap();
+        let port = bound.addresses()[0].port();
+        let serving = tokio::spawn(bound.serve(world.service(&options), std::future::pending(), DEADLINE));
+        // A socket that is connected gets nothing from another address. That the third is not an address of the machine by
+        // its word, though the system takes it for one, is said at once.
+        let asked: &[(&str, bool)] = match listen {
+            "[::]:0" => &[("::1", true), ("127.0.0.1", true)],
+            _ => &[("127.0.0.1", true), ("127.0.0.2", false)],
+        };
+        for (address, answered) in asked {
+            let address: std::net::IpAddr = address.parse().unwrap();
+            let socket = UdpSocket::bind(if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }).await.unwrap();
+            socket.connect((address, port)).await.unwrap();
+            socket.send(&question("z.example", Rtype::SOA, None)).await.unwrap();
+            let got = tokio::time::timeout(DEADLINE, socket.recv(&mut [0; 512])).await.expect("an answer, or none at once");
+            assert_eq!(got.is_ok(), *answered, "{address} of {listen}: {got:?}");
+        }
+        serving.abort();
+    }
 }

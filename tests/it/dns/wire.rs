@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bwld::dns::{DnsError, Service, Transport, ZoneOptions};
+use bwld::dns::{DnsError, Reply, Service, Transport, ZoneOptions};
 use bwld::list::Colour;
 use domain::base::iana::{Rcode, TsigRcode};
 use domain::base::{Message, MessageBuilder, Name, Rtype};
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::{Got, SECRET, Secondary, World, ask, options, question, records, zone};
 use crate::signed;
 
-fn key(name: &str, secret: &[u8]) -> Arc<Key> {
+pub(super) fn key(name: &str, secret: &[u8]) -> Arc<Key> {
     Arc::new(Key::new(Algorithm::Sha256, secret, name.parse::<KeyName>().unwrap(), None, None).unwrap())
 }
 
@@ -30,7 +30,7 @@ fn world() -> (World, Arc<Service>) {
     (world, service)
 }
 
-fn sign(zone: &str, kind: Rtype, key: &Arc<Key>, at: u64) -> (Vec<u8>, ClientSequence<Arc<Key>>) {
+pub(super) fn sign(zone: &str, kind: Rtype, key: &Arc<Key>, at: u64) -> (Vec<u8>, ClientSequence<Arc<Key>>) {
     let name: Name<Vec<u8>> = zone.parse().unwrap();
     let mut message = MessageBuilder::new_vec();
     message.header_mut().set_id(815);
@@ -41,7 +41,7 @@ fn sign(zone: &str, kind: Rtype, key: &Arc<Key>, at: u64) -> (Vec<u8>, ClientSeq
     (message.finish(), sequence)
 }
 
-fn tsig_error(message: &Message<Vec<u8>>) -> Option<TsigRcode> {
+pub(super) fn tsig_error(message: &Message<Vec<u8>>) -> Option<TsigRcode> {
     message.get_last_additional::<Tsig<_, _>>().map(|record| record.data().error())
 }
 
@@ -71,6 +71,16 @@ async fn codes() {
     let mut two = question("z.example", Rtype::SOA, None);
     two[5] = 2;
     assert_eq!(code(&two).await, Some(Rcode::FORMERR));
+    // Other opcodes need no question: STATUS has none.
+    let mut status = question("z.example", Rtype::SOA, None)[..12].to_vec();
+    (status[2], status[5]) = (2 << 3, 0);
+    assert_eq!(code(&status).await, Some(Rcode::NOTIMP));
+    for (opts, rcode) in [(1, Rcode::NOERROR), (2, Rcode::FORMERR)] {
+        let mut request = question("z.example", Rtype::SOA, None);
+        request[11] = opts;
+        request.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0].repeat(usize::from(opts)));
+        assert_eq!(code(&request).await, Some(rcode), "{opts} OPT records");
+    }
     let mut answer = question("z.example", Rtype::SOA, None);
     answer[2] |= 0x80;
     assert_eq!(code(&answer).await, None, "no answer to an answer");
@@ -122,6 +132,31 @@ async fn signed_transfers() {
     assert_eq!(ask(&service, &torn, Transport::Stream).await[0].header().rcode(), Rcode::FORMERR);
 }
 
+#[tokio::test]
+async fn a_transfer_is_signed_with_the_times_of_its_messages() {
+    let world = World::new(&[("one", Colour::Black)]);
+    let none: [&str; 0] = [];
+    world.publish("one", &(0..9_000).map(|i| format!("subtree:n{i}.example")).collect::<Vec<_>>(), &none);
+    let keyed = ZoneOptions { keys: vec!["isp-a".into()], ..zone("keyed.example", &["one"], &[]) };
+    let service = world.service(&options(vec![keyed]));
+    let begun = signed::now().unix();
+    let (request, mut sequence) = sign("keyed.example", Rtype::AXFR, &key("isp-a", &SECRET), begun);
+    let Reply::Many(mut messages) = service.answer(&request, super::here(), Transport::Stream).await else { panic!("a transfer") };
+    let mut times = Vec::new();
+    while let Some(bytes) = messages.recv().await {
+        let mut message = Message::from_octets(bytes.unwrap()[2..].to_vec()).unwrap();
+        let time = message.get_last_additional::<Tsig<_, _>>().expect("a signature").data().time_signed();
+        sequence.answer(&mut message, time).expect("every message is signed");
+        times.push(time);
+        if times.len() == 1 {
+            // So slowly is it read that the time of the request is no good any more.
+            world.clock.advance(301);
+        }
+    }
+    sequence.done().expect("to the last");
+    assert_eq!((times.first(), times.last()), (Some(&Time48::from_u64(begun)), Some(&Time48::from_u64(begun + 301))));
+}
+
 #[test]
 fn what_cannot_be_is_refused_at_the_start() {
     let world = World::new(&[("one", Colour::Black)]);
@@ -130,7 +165,7 @@ fn what_cannot_be_is_refused_at_the_start() {
         if !keys {
             options.keys.clear();
         }
-        match Service::new(&options, world.hub.clone(), world.clock.clone()) {
+        match Service::new(&options, world.hub.clone(), world.store.clone(), world.clock.clone()) {
             Err(DnsError::Zone { reason, .. } | DnsError::Key { reason, .. }) => reason,
             other => panic!("{other:?}"),
         }

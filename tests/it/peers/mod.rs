@@ -9,12 +9,15 @@
 
 mod alone;
 mod bind;
+mod bind_catalog;
+mod bind_parts;
 mod by_hand;
 mod fed;
 mod files;
 mod harness;
-mod knot;
 mod measure;
+mod names;
+mod policies;
 mod powerdns;
 mod program;
 mod question;
@@ -22,10 +25,11 @@ mod recipe;
 mod site;
 mod story;
 mod unbound;
+mod web;
 mod world;
 
 pub use alone::{is_alone, with, with_a_network};
 pub use program::{Program, find, free_port};
-pub use question::{Answer, ask};
+pub use question::{Answer, ask, ask_with};
 pub use recipe::{Recipe, recipe};
 pub use world::World;

@@ -71,6 +71,17 @@ impl Program {
         }
     }
 
+    /// Asks until there is an answer, as [`Program::until`] waits.
+    #[track_caller]
+    pub fn answer<T>(&mut self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        let mut answer = None;
+        self.until(what, || {
+            answer = ask();
+            answer.is_some()
+        });
+        answer.expect("waited for")
+    }
+
     /// Waits until its log holds `text`.
     #[track_caller]
     pub fn says(&mut self, text: &str) {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use domain::base::iana::Rcode;
+use domain::base::message_builder::OptBuilder;
 use domain::base::{Message, MessageBuilder, Name, Rtype};
 use domain::rdata::AllRecordData;
 
@@ -41,7 +42,12 @@ impl Answer {
 
 /// Asks `server` for `name` (without the last dot) and type. `None` when nobody answers in time.
 pub fn ask(server: SocketAddr, name: &str, rtype: Rtype) -> Option<Answer> {
-    let question = question(name, rtype);
+    ask_with(server, name, rtype, false)
+}
+
+/// The same; `signatures` as one who checks them himself asks: with the DO bit (RFC 3225).
+pub fn ask_with(server: SocketAddr, name: &str, rtype: Rtype, signatures: bool) -> Option<Answer> {
+    let question = question(name, rtype, signatures);
     let socket = UdpSocket::bind((server.ip(), 0)).ok()?;
     socket.connect(server).ok()?;
     socket.set_read_timeout(Some(PATIENCE)).ok()?;
@@ -53,13 +59,23 @@ pub fn ask(server: SocketAddr, name: &str, rtype: Rtype) -> Option<Answer> {
     if answer.header().tc() { read(&by_tcp(server, &question)?, true) } else { read(&answer, false) }
 }
 
-fn question(name: &str, rtype: Rtype) -> Message<Vec<u8>> {
+fn question(name: &str, rtype: Rtype, signatures: bool) -> Message<Vec<u8>> {
     let name: Name<Vec<u8>> = format!("{name}.").parse().unwrap_or_else(|e| panic!("{name}: {e}"));
     let mut builder = MessageBuilder::new_vec();
     builder.header_mut().set_random_id();
     builder.header_mut().set_rd(true);
     let mut builder = builder.question();
     builder.push((name, rtype)).expect("a question has room");
+    if !signatures {
+        return builder.into_message();
+    }
+    let mut builder = builder.additional();
+    let edns = |opt: &mut OptBuilder<'_, Vec<u8>>| {
+        opt.set_udp_payload_size(1_232);
+        opt.set_dnssec_ok(true);
+        Ok(())
+    };
+    builder.opt(edns).expect("a question has room");
     builder.into_message()
 }
 

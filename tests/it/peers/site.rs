@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::base::Rtype;
 
 use super::{Answer, Program, Recipe, World, ask, is_alone, recipe};
-use crate::support::{Daemon, Place};
+use crate::support::{Daemon, Place, get};
 
 /// Lists `block` and `allow` published by DNS, in a network of its own: the publisher is 127.0.NET.1, the world 127.0.NET.2, the resolver 127.0.NET.53.
 pub struct Site {
@@ -19,6 +19,13 @@ pub struct Site {
     pub world: World,
     daemon: Option<Daemon>,
     secret: String,
+}
+
+/// Transfers that the publisher has sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sent {
+    pub increments: u64,
+    pub whole: u64,
 }
 
 impl Site {
@@ -69,7 +76,13 @@ impl Site {
     /// The same, and the secret.
     #[track_caller]
     pub fn own_signed(&self, recipe: Recipe) -> Recipe {
-        self.own(recipe).with("SECRET", &self.secret)
+        self.signed(self.own(recipe))
+    }
+
+    /// The secret alone.
+    #[track_caller]
+    pub fn signed(&self, recipe: Recipe) -> Recipe {
+        recipe.with("SECRET", &self.secret)
     }
 
     /// The folder of everything, with a slash at its end.
@@ -101,10 +114,27 @@ impl Site {
         self.daemon.as_mut().expect("it runs").said()
     }
 
-    /// Process id of the publisher.
-    #[allow(dead_code)] // for measurements
-    pub fn pid(&self) -> u32 {
-        self.daemon.as_ref().expect("it runs").pid()
+    /// A counter of the publisher since its start; 0 while it has counted nothing of that.
+    #[track_caller]
+    pub fn counted(&self, metric: &str) -> u64 {
+        let text = get(&self.daemon.as_ref().expect("it runs").address(), "/metrics");
+        let text = String::from_utf8(text).expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ')?.parse().ok());
+        line.unwrap_or_default()
+    }
+
+    /// How many increments and how many whole zones were sent, as the publisher counts them.
+    #[track_caller]
+    pub fn sent(&self) -> Sent {
+        let count = |what: &str| self.counted(&format!("bwld_dns_requests_total{{outcome=\"{what}\"}}"));
+        Sent { increments: count("ixfr"), whole: count("axfr") }
+    }
+
+    /// Starts the publisher anew with another configuration.
+    pub fn start_with(&mut self, change: impl FnOnce(String) -> String) {
+        self.stop();
+        self.place.write("bwld.toml", change(self.place.read("bwld.toml")));
+        self.start();
     }
 
     /// Publishes rules.

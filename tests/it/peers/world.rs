@@ -1,5 +1,8 @@
-//! All name servers of the world in one thread: any name has the address 198.18.0.1, but
-//! `ns.world`, its own name, has its own, so that it may also be a resolver's root.
+//! All name servers of the world in one thread: any name has the address 198.18.0.1, but `elsewhere.example` has
+//! 198.18.0.9, and `ns.world`, its own name, has its own, so that it may also be a resolver's root.
+//!
+//! Names under `signed.example` come with a signature for whoever asks for it (the DO bit, RFC 4035 section 3.2.1); nobody
+//! here checks it.
 //!
 //! A resolver in a test forwards everything here, so that no question ever leaves the machine.
 
@@ -9,14 +12,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::base::iana::Rcode;
+use domain::base::iana::{Rcode, SecurityAlgorithm};
+use domain::base::message_builder::OptBuilder;
 use domain::base::{Message, MessageBuilder, Name, Rtype, Serial, Ttl};
+use domain::rdata::dnssec::{Rrsig, Timestamp};
 use domain::rdata::{A, Ns, Soa};
 
 use super::program::free_port;
 
 /// The address of every name.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+
+/// The one name that has another address, and that.
+pub const OTHER: (&str, Ipv4Addr) = ("elsewhere.example.", Ipv4Addr::new(198, 18, 0, 9));
 
 /// The running name server. Ends when dropped.
 pub struct World {
@@ -89,6 +97,7 @@ fn answer(question: &[u8], address: SocketAddr) -> Option<Vec<u8>> {
     let message = Message::from_octets(question).ok()?;
     let asked = message.sole_question().ok()?;
     let host: Name<Vec<u8>> = "ns.world.".parse().expect("a name");
+    let other: Name<Vec<u8>> = OTHER.0.parse().expect("a name");
     let soa = Soa::new(host.clone(), host.clone(), Serial(1), Ttl::HOUR, Ttl::HOUR, Ttl::HOUR, Ttl::ZERO);
     let mut builder = MessageBuilder::new_vec().start_answer(&message, Rcode::NOERROR).ok()?;
     builder.header_mut().set_aa(true);
@@ -98,9 +107,25 @@ fn answer(question: &[u8], address: SocketAddr) -> Option<Vec<u8>> {
         Rtype::A => {
             let own = match address.ip() {
                 IpAddr::V4(own) if *asked.qname() == host => own,
+                _ if *asked.qname() == other => OTHER.1,
                 _ => ADDRESS,
             };
             builder.push((asked.qname(), Ttl::ZERO, A::new(own))).ok()?;
+            let zone: Name<Vec<u8>> = "signed.example.".parse().expect("a name");
+            let wanted = message.opt().is_some_and(|opt| opt.dnssec_ok());
+            if wanted && asked.qname().ends_with(&zone) {
+                let (algorithm, labels) = (SecurityAlgorithm::ECDSAP256SHA256, u8::try_from(asked.qname().iter().count() - 1).ok()?);
+                let (from, until) = (Timestamp::from(0), Timestamp::from(u32::MAX / 2));
+                let signature = Rrsig::new(Rtype::A, algorithm, labels, Ttl::ZERO, until, from, 1, zone, vec![7; 64]).ok()?;
+                builder.push((asked.qname(), Ttl::ZERO, signature)).ok()?;
+                let mut builder = builder.additional();
+                let signed = |opt: &mut OptBuilder<'_, Vec<u8>>| {
+                    opt.set_dnssec_ok(true);
+                    Ok(())
+                };
+                builder.opt(signed).ok()?;
+                return Some(builder.finish());
+            }
         }
         Rtype::NS if root => builder.push((asked.qname(), Ttl::HOUR, Ns::new(host))).ok()?,
         Rtype::SOA if root => builder.push((asked.qname(), Ttl::HOUR, soa)).ok()?,
