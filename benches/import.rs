@@ -1,11 +1,12 @@
 //! Import and first publication of 1.12 million real domains, beside `LC_ALL=C sort -u` of the same file; and what memory
-//! 5 million lines take.
+//! 5 million lines take. And a million lines staged through the API beside the command and the publisher alone (bar: half as fast).
 //!
 //! Bars: at most 5 times the time of `sort -u` (file in order, in the publisher itself), at most 3 times the file in memory;
 //! 5 million lines in at most 300 MB, which is asserted. The import ends with a signed version whose every file is
 //! fsynced; `sort` ends with a file in the page cache. `sort` runs before every import, so that both see the same machine.
 
 #[path = "import/daemon.rs"]
+#[allow(dead_code, reason = "the search uses more of it")]
 mod daemon;
 mod house;
 
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use bwld::publisher::ImportMode;
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkGroup, Criterion, SamplingMode, criterion_group, criterion_main};
 
 use daemon::Daemon;
 
@@ -89,7 +90,7 @@ fn in_process(path: &Path, lines: u64) -> (Duration, Option<Duration>) {
 fn through_daemon(path: &Path) -> (Duration, Option<Duration>) {
     let daemon = Daemon::start();
     let begin = Instant::now();
-    daemon.import_and_publish(path);
+    daemon.import_and_publish(path, "domains");
     (begin.elapsed(), None)
 }
 
@@ -141,6 +142,44 @@ fn times(c: &mut Criterion) {
     group.finish();
 }
 
+/// One file of 1,000,000 lines staged in three ways, by turns: by the publisher alone, by one request to the daemon, by `bwld import`.
+fn ways(c: &mut Criterion) {
+    let files = tempfile::tempdir().expect("a temporary folder");
+    let (path, lines, origin) = house::corpus(files.path(), Some(1_000_000));
+    let mut group = c.benchmark_group(format!("staging {lines} lines"));
+    group.sampling_mode(SamplingMode::Flat).sample_size(10).measurement_time(Duration::from_secs(12));
+    let (mut alone, mut request, mut command) = (Vec::new(), Vec::new(), Vec::new());
+    let timed = |times: &mut Vec<f64>, run: &dyn Fn()| {
+        let begin = Instant::now();
+        run();
+        let took = begin.elapsed();
+        times.push(took.as_secs_f64() * 1e3);
+        took
+    };
+    group.bench_function("by one request", |b| {
+        b.iter_custom(|times| {
+            (0..times)
+                .map(|_| {
+                    let dir = tempfile::tempdir().expect("a temporary folder");
+                    let (publisher, ..) = house::publisher(dir.path());
+                    timed(&mut alone, &|| drop(house::import(&publisher, &path, ImportMode::Merge)));
+                    let (one, other) = (Daemon::start(), Daemon::start());
+                    timed(&mut command, &|| one.import(&path));
+                    timed(&mut request, &|| other.post(&path))
+                })
+                .sum()
+        });
+    });
+    group.finish();
+    let (alone, request, command) = (median(alone), median(request), median(command));
+    println!(
+        "{lines} lines ({origin}) staged by the publisher alone {alone:.0} ms, by one request {request:.0} ms, by the command {command:.0} ms: \
+         a request is {:.2} times as fast as the command (bar: 0.5) and {:.2} times as fast as the publisher alone",
+        command / request,
+        alone / request
+    );
+}
+
 /// A file of `count` distinct names, in order or in none.
 fn made_up(dir: &Path, count: u64, ordered: bool) -> PathBuf {
     let path = dir.join(if ordered { "ordered.txt" } else { "mixed.txt" });
@@ -163,7 +202,7 @@ fn memory(_: &mut Criterion) {
         let size = std::fs::metadata(&path).expect("just written").len();
         let daemon = Daemon::start();
         let begin = Instant::now();
-        daemon.import_and_publish(&path);
+        daemon.import_and_publish(&path, "domains");
         let took = begin.elapsed();
         let (entries, peak) = (daemon.entries(), daemon.peak());
         println!(
@@ -177,5 +216,5 @@ fn memory(_: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, times, memory);
+criterion_group!(benches, times, ways, memory);
 criterion_main!(benches);

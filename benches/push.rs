@@ -2,12 +2,15 @@
 //!
 //! First the whole way through the built program, from a publication over the operator's API to the follower's file. Then
 //! the feed alone: its server is a process of its own (this program, started once more), so that its memory is not mixed
-//! with that of its thousands of clients. It asserts that everybody gets every change, and that an empty poll is small;
+//! with that of its thousands of clients. Before both: subscribers beside reads of the operator's API. It asserts that everybody gets every change, and that an empty poll is small;
 //! the times are only printed, beside their bars.
 //!
 //!     cargo bench --bench push              1,000 and 2,000 subscribers
+//!     cargo bench --bench push -- beside    only the subscribers beside reads
 //!     cargo bench --bench push -- --test    a few, quickly
 
+#[path = "push/beside.rs"]
+mod beside;
 #[path = "../tests/it/publishing.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod publishing;
@@ -236,6 +239,14 @@ fn main() {
     }
     let quick = std::env::args().any(|argument| argument == "--test");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    for (entries, subscribers, pairs, changes) in
+        if quick { [(500, 20, 2, 2), (5_000, 20, 1, 2)] } else { [(10_000, 1_000, 10, 20), (1_000_000, 1_000, 10, 20)] }
+    {
+        beside::measure(&runtime, entries, subscribers, pairs, changes);
+    }
+    if std::env::args().any(|argument| argument == "beside") {
+        return;
+    }
     let (idle, all, rounds): (usize, usize, usize) = if quick { (20, 40, 10) } else { (1_000, 2_000, 200) };
     whole_way(&runtime, idle, if quick { 2 } else { 100 }, Duration::from_millis(1_100));
     whole_way(&runtime, idle, rounds, Duration::ZERO);

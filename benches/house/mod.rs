@@ -53,12 +53,12 @@ pub fn publisher(dir: &Path) -> (Publisher, Arc<Store>, Arc<Catalog>) {
 }
 
 pub fn import(publisher: &Publisher, path: &Path, mode: ImportMode) -> ImportReport {
-    let options = ImportOptions {
-        read: ReadOptions { format: Some(Format::Domains), ..ReadOptions::default() },
-        mode,
-        strict: false,
-        dry_run: false,
-    };
+    import_as(publisher, path, mode, Format::Domains)
+}
+
+pub fn import_as(publisher: &Publisher, path: &Path, mode: ImportMode, format: Format) -> ImportReport {
+    let options =
+        ImportOptions { read: ReadOptions { format: Some(format), ..ReadOptions::default() }, mode, strict: false, dry_run: false };
     let mut input = BufReader::with_capacity(64 << 10, File::open(path).expect("the corpus"));
     publisher.import(&list(), &mut input, &options, "bench").expect("imports")
 }
@@ -117,4 +117,10 @@ pub fn peak_of(process: &str) -> u64 {
 /// Makes [`peak`] begin anew.
 pub fn forget_peak() -> io::Result<()> {
     std::fs::write("/proc/self/clear_refs", "5")
+}
+
+/// Resident memory now, in octets.
+pub fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
 }

@@ -1,6 +1,8 @@
 //! The built program: a daemon in a folder of its own, and the command that imports and publishes through it.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -34,9 +36,62 @@ impl Daemon {
     }
 
     /// `bwld import FILE --publish`, to its end.
-    pub fn import_and_publish(&self, file: &Path) {
+    pub fn import_and_publish(&self, file: &Path, format: &str) {
         let file = file.to_str().expect("a path of ours");
-        self.run(&["import", file, "--list", "bench", "--format", "domains", "--publish"]);
+        self.run(&["import", file, "--list", "bench", "--format", format, "--publish"]);
+    }
+
+    /// `bwld import FILE`, which stages, to its end.
+    pub fn import(&self, file: &Path) {
+        let file = file.to_str().expect("a path of ours");
+        self.run(&["import", file, "--list", "bench", "--format", "domains"]);
+    }
+
+    /// The same as any other client would: the file as the body of one request, until it is answered.
+    pub fn post(&self, file: &Path) {
+        let mut input = File::open(file).expect("the corpus");
+        let length = input.metadata().expect("just opened").len();
+        let mut stream = self.connect();
+        let path = "/v1/admin/lists/bench/import?format=domains&scope=exact&mode=merge";
+        let head = self.head("POST", path);
+        write!(stream, "{head}content-length: {length}\r\nconnection: close\r\n\r\n").expect("the daemon reads");
+        std::io::copy(&mut input, &mut stream).expect("the daemon reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"done\":true"), "{answer}");
+    }
+
+    fn connect(&self) -> TcpStream {
+        let address = self.address.strip_prefix("http://").expect("an address of HTTP");
+        let stream = TcpStream::connect(address).expect("a listening daemon");
+        stream.set_nodelay(true).expect("a socket");
+        stream
+    }
+
+    fn head(&self, method: &str, path: &str) -> String {
+        let token = std::fs::read_to_string(self.dir.path().join("bwld-data/operator.token")).expect("a token");
+        format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n", token.trim())
+    }
+
+    /// Asks the operator's API over one connection that is kept: the body of the answer.
+    pub fn asking(&self) -> impl FnMut(&str) -> Vec<u8> {
+        let (mut stream, head) = (BufReader::new(self.connect()), self.head("GET", "/v1/admin/PATH"));
+        move |path| {
+            write!(stream.get_mut(), "{}\r\n", head.replace("PATH", path)).expect("the daemon reads");
+            let (mut line, mut length) = (String::new(), 0);
+            stream.read_line(&mut line).expect("an answer");
+            assert!(line.contains(" 200 "), "{path}: {line}");
+            while line.trim_end() != "" {
+                line.clear();
+                stream.read_line(&mut line).expect("a whole answer");
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length: ") {
+                    length = value.trim_end().parse().expect("a number");
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).expect("a whole answer");
+            body
+        }
     }
 
     /// Entries of the list's newest version.

@@ -9,7 +9,7 @@
 
 #[path = "../../tests/it/support.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
-mod support;
+pub mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::mem::MaybeUninit;
@@ -23,20 +23,20 @@ use rustix::fs::inotify;
 use support::Place;
 
 /// The operator's side of one kept-alive connection.
-struct Operator {
+pub struct Operator {
     stream: BufReader<TcpStream>,
     token: String,
 }
 
 impl Operator {
-    fn new(address: SocketAddr, token: &str) -> Operator {
+    pub fn new(address: SocketAddr, token: &str) -> Operator {
         let stream = TcpStream::connect(address).expect("a listening daemon");
         stream.set_nodelay(true).expect("a socket");
         Operator { stream: BufReader::new(stream), token: token.trim().to_owned() }
     }
 
     /// Posts JSON and reads the whole answer, which must be one of success.
-    fn post(&mut self, path: &str, json: &str) {
+    pub fn post(&mut self, path: &str, json: &str) -> Vec<u8> {
         let (token, length) = (&self.token, json.len());
         let head = format!("POST /v1/admin{path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}");
         let request = format!("{head}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{json}");
@@ -55,6 +55,7 @@ impl Operator {
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).expect("a whole answer");
         assert!(status.contains(" 20"), "{path}: {status}{}", String::from_utf8_lossy(&body));
+        body
     }
 }
 

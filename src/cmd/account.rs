@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::people::{AccountView, Grants, Role, Scope};
 
 use super::client::{Api, Connect};
-use super::{exit::Ended, out};
+use super::{exit::Ended, out, own, secret};
 
 /// Accounts in one question.
 const PAGE: usize = 1_000;
@@ -79,13 +79,33 @@ Examples:
         #[command(flatten)]
         connect: Connect,
     },
-    /// Set the password of the account for which a set-up token was made
+    /// Set the password of the account for which a set-up token was made, or another one in place of one's own
     #[command(after_help = "\
-The standard input has two lines: the set-up token, and the password, at least 12 characters.
+At a terminal it asks for what it needs, and shows nothing of it. Else the standard input has two lines: the set-up token, and the
+password, at least 12 characters. With --change they are the password of now, a code of the second factor if there is one, and the
+new password. All sessions of the account end.
 
 Examples:
-  bwld account password < token-and-password.txt")]
+  bwld account password < token-and-password.txt
+  bwld account password --change anna")]
     Password {
+        /// Not by a set-up token: this account has a password, and gets another one
+        #[arg(long, value_name = "NAME")]
+        change: Option<String>,
+        #[command(flatten)]
+        connect: Connect,
+    },
+    /// Set up the second factor of one's own account
+    #[command(after_help = "\
+It prints a secret for the authenticator, asks for a code that the authenticator makes from it, and prints recovery codes, each of
+which takes the place of a code once. At a terminal it asks for the password and the code, and shows neither. Else they are the
+two lines of the standard input; the second one is read when the secret has been printed.
+
+Examples:
+  bwld account factor anna")]
+    Factor {
+        /// Whose
+        name: String,
         #[command(flatten)]
         connect: Connect,
     },
@@ -154,7 +174,9 @@ pub async fn run(command: Command, config: Option<&Path>) -> anyhow::Result<()> 
         Command::Disable { name, connect } => change(&connect.open(config)?, &name, &json!({"disabled": true})).await,
         Command::Enable { name, connect } => change(&connect.open(config)?, &name, &json!({"disabled": false})).await,
         Command::Invite { name, connect } => invite(&connect.open(config)?, &name).await,
-        Command::Password { connect } => password(&connect.open_public(config)?).await,
+        Command::Password { change: None, connect } => password(&connect.open_public(config)?).await,
+        Command::Password { change: Some(name), connect } => own::password(&connect.open_public(config)?, &name).await,
+        Command::Factor { name, connect } => own::factor(&connect.open_public(config)?, &name).await,
     }
 }
 
@@ -206,7 +228,9 @@ async fn set(args: SetArgs, config: Option<&Path>) -> anyhow::Result<()> {
 }
 
 async fn change(api: &Api, name: &str, body: &Value) -> anyhow::Result<()> {
-    let view: AccountView = api.send_json(Method::PATCH, &format!("v1/admin/accounts/{}", escaped(name)), body).await?;
+    let path = format!("v1/admin/accounts/{}", escaped(name));
+    let (_, tag): (AccountView, _) = api.get_tagged(&path).await?;
+    let view: AccountView = api.send_if(Method::PATCH, &path, body, &tag).await?;
     out::print(&format!("{}: {}{}\n", view.name, words(&view.grants), if view.disabled { ", disabled" } else { "" }))
 }
 
@@ -218,11 +242,19 @@ async fn invite(api: &Api, name: &str) -> anyhow::Result<()> {
 
 async fn password(api: &Api) -> anyhow::Result<()> {
     let mut input = zeroize::Zeroizing::new(String::new());
+    if secret::is_asked() {
+        let (token, password) = (secret::ask("set-up token")?, secret::ask_new("password, at least 12 characters")?);
+        return set_password(api, &token, &password).await;
+    }
     std::io::stdin().lock().take(MAX_INPUT).read_to_string(&mut input).context("reading the standard input")?;
     let mut lines = input.lines();
     let (Some(token), Some(password), None) = (lines.next(), lines.next(), lines.next()) else {
         return Err(Ended::Usage("the standard input has two lines: the set-up token, and the password".into()).into());
     };
+    set_password(api, token, password).await
+}
+
+async fn set_password(api: &Api, token: &str, password: &str) -> anyhow::Result<()> {
     let body = json!({"token": token.trim(), "password": password});
     let done: Value = api.send_json(Method::POST, "v1/admin/setup", &body).await?;
     out::print(&format!("{}: the password is set\n", done["account"].as_str().unwrap_or_default()))

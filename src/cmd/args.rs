@@ -88,6 +88,11 @@ pub enum Command {
     Reject(desk::RejectArgs),
     /// Take a published entry off its list at once, for a while or for good, or put it back
     Suspend(desk::SuspendArgs),
+    /// One entry under administration: show, change, put forward, take back, note
+    #[command(subcommand)]
+    Case(desk::CaseCommand),
+    /// Say that a publication without approvals was looked at afterwards
+    Reviewed(desk::ReviewedArgs),
     /// Show what waits: approvals, publications, reviews that are due
     Queue(desk::QueueArgs),
     /// Search the entries of all lists
@@ -98,6 +103,16 @@ pub enum Command {
     Schedule(desk::ScheduleArgs),
     /// Freeze a list, so that nothing is published, or thaw it
     Freeze(desk::FreezeArgs),
+    /// Show and set what a list demands: approvals, limits, protected and popular names
+    #[command(subcommand)]
+    Policy(desk::Policy),
+    /// Show and put in category schemes
+    #[command(subcommand)]
+    Scheme(desk::SchemeCommand),
+    /// Show which targets are on a black and on a white list
+    Conflicts(desk::ConflictsArgs),
+    /// Show why an entry is or was on a list, by its reference
+    Why(desk::WhyArgs),
     /// Show what publishing would do: delta, guards, answers before and after
     Preview(desk::PreviewArgs),
     /// Show the versions of a list, newest first

@@ -115,7 +115,15 @@ pub struct Api {
     http: reqwest::Client,
     base: Url,
     token: Option<zeroize::Zeroizing<String>>,
+    session: Option<Session>,
     timeout: Duration,
+}
+
+/// A session: its cookie, and what every call that changes something must carry.
+#[derive(Debug, Clone)]
+struct Session {
+    cookie: zeroize::Zeroizing<String>,
+    csrf: zeroize::Zeroizing<String>,
 }
 
 impl Api {
@@ -135,12 +143,41 @@ impl Api {
             .connect_timeout(Duration::from_secs(10))
             .build()
             .context("setting up the HTTP client")?;
-        Ok(Api { http, base, token, timeout })
+        Ok(Api { http, base, token, session: None, timeout })
+    }
+
+    /// The same way in a session that begins with this log-in.
+    pub async fn log_in(&self, offered: &impl Serialize) -> anyhow::Result<Api> {
+        const OTHER: &str = "the server's answer begins no session; is it a bwld of another version?";
+        let response = self.send(self.request(Method::POST, "v1/admin/login")?.json(offered)).await?;
+        let set = response.headers().get("set-cookie").and_then(|set| set.to_str().ok()).context(OTHER)?;
+        let cookie = zeroize::Zeroizing::new(set.split(';').next().unwrap_or_default().to_owned());
+        let mut begun: serde_json::Value = understood(&bounded(response).await?)?;
+        let serde_json::Value::String(csrf) = begun["csrf"].take() else { bail!(OTHER) };
+        Ok(Api { token: None, session: Some(Session { cookie, csrf: csrf.into() }), ..self.clone() })
     }
 
     /// GET, read as JSON.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.json(self.request(Method::GET, path)?.timeout(self.timeout)).await
+    }
+
+    /// GET, read as JSON, with its tag.
+    pub async fn get_tagged<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<(T, String)> {
+        let response = self.send(self.request(Method::GET, path)?.timeout(self.timeout)).await?;
+        let tag = response.headers().get("etag").and_then(|tag| tag.to_str().ok());
+        let tag = tag.context("the server's answer has no tag; is it a bwld of another version?")?.to_owned();
+        Ok((understood(&bounded(response).await?)?, tag))
+    }
+
+    /// Sends JSON by `method`, to be taken only if what `tag` was read with is unchanged; reads JSON.
+    pub async fn send_if<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize, tag: &str) -> anyhow::Result<T> {
+        self.json(self.request(method, path)?.header("if-match", tag).json(body)).await
+    }
+
+    /// Sends JSON by `method`, to be taken only if nothing is there yet; reads JSON.
+    pub async fn send_new<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        self.json(self.request(method, path)?.header("if-none-match", "*").json(body)).await
     }
 
     /// GET, read as text.
@@ -177,9 +214,10 @@ impl Api {
     fn request(&self, method: Method, path: &str) -> anyhow::Result<reqwest::RequestBuilder> {
         let url = self.base.join(path).with_context(|| format!("{path} is no path"))?;
         let request = self.http.request(method, url);
-        Ok(match &self.token {
-            Some(token) => request.bearer_auth(token.as_str()),
-            None => request,
+        Ok(match (&self.token, &self.session) {
+            (Some(token), _) => request.bearer_auth(token.as_str()),
+            (None, Some(session)) => request.header("cookie", session.cookie.as_str()).header("bwld-csrf", session.csrf.as_str()),
+            (None, None) => request,
         })
     }
 
@@ -187,8 +225,7 @@ impl Api {
         let response = self.send(request).await?;
         let bytes = bounded(response).await?;
         // 204 and an empty body are `null`.
-        let bytes = if bytes.is_empty() { b"null".to_vec() } else { bytes };
-        serde_json::from_slice(&bytes).context("the server's answer is not understood; is it a bwld of another version?")
+        understood(if bytes.is_empty() { b"null" } else { &bytes })
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Response> {
@@ -213,7 +250,7 @@ impl Api {
 
     async fn refused(&self, response: Response) -> anyhow::Error {
         let status = response.status();
-        if status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED && self.token.is_some() {
             let message = format!("{} does not accept this token; name the right file with --token-file", self.base);
             return Refused { status: status.as_u16(), code: "unauthorized".into(), message }.into();
         }
@@ -230,6 +267,9 @@ impl Api {
             (title, detail) if detail.contains(title) => detail.to_owned(),
             (title, detail) => format!("{title}: {detail}"),
         };
+        if problem.code == "changed-meanwhile" {
+            message.push_str("\n      nothing was done; look at what is there now, and run it again");
+        }
         for refusal in &problem.refusals {
             message.push_str(&format!("\n  {}", refusal_text(refusal)));
         }
@@ -250,6 +290,10 @@ pub fn refusal_text(refusal: &Refusal) -> String {
 /// Path of a list's admin resource.
 pub fn list_path(list: &ListId, rest: &str) -> String {
     format!("v1/admin/lists/{list}{rest}")
+}
+
+fn understood<T: DeserializeOwned>(bytes: &[u8]) -> anyhow::Result<T> {
+    serde_json::from_slice(bytes).context("the server's answer is not understood; is it a bwld of another version?")
 }
 
 async fn bounded(mut response: Response) -> anyhow::Result<Vec<u8>> {

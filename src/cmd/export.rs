@@ -105,11 +105,16 @@ pub async fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
             (args.connect.open_public(config)?, path)
         }
     };
-    match &args.output {
-        None => copy(&api, &path, out::print_bytes).await,
+    whole(&api, &path, args.output.as_deref()).await
+}
+
+/// Writes an answer to the standard output, or to a file that is replaced only when all has arrived.
+pub async fn whole(api: &Api, path: &str, file: Option<&Path>) -> anyhow::Result<()> {
+    match file {
+        None => copy(api, path, out::print_bytes).await,
         Some(file) => {
             let temporary = files::beside(file);
-            let result = to_file(&api, &path, &temporary, file).await;
+            let result = to_file(api, path, &temporary, file).await;
             if result.is_err() {
                 let _ = std::fs::remove_file(&temporary);
             }

@@ -178,8 +178,9 @@ async fn set(args: SetArgs, config: Option<&Path>) -> anyhow::Result<()> {
         source: args.source,
         review: args.review,
     };
-    let path = with_dry_run(args.dry_run, list_path(&args.list, ""));
-    let view: ListView = args.connect.open(config)?.send_json(Method::PATCH, &path, &patch).await?;
+    let (api, path) = (args.connect.open(config)?, list_path(&args.list, ""));
+    let (_, tag): (ListView, _) = api.get_tagged(&path).await?;
+    let view: ListView = api.send_if(Method::PATCH, &with_dry_run(args.dry_run, path), &patch, &tag).await?;
     if args.json {
         return out::print_json(&view);
     }

@@ -27,9 +27,11 @@ mod log;
 mod logging;
 mod lookup;
 mod out;
+mod own;
 mod publish;
 mod pull;
 mod restore;
+mod secret;
 mod serve;
 mod shell;
 mod staged;
@@ -91,6 +93,12 @@ async fn ask(command: Command, config: Option<&Path>) -> anyhow::Result<()> {
         Command::Approve(args) => desk::approve(args, config).await,
         Command::Reject(args) => desk::reject(args, config).await,
         Command::Suspend(args) => desk::suspend(args, config).await,
+        Command::Case(command) => desk::case(command, config).await,
+        Command::Reviewed(args) => desk::reviewed(args, config).await,
+        Command::Policy(command) => desk::policy(command, config).await,
+        Command::Scheme(command) => desk::scheme(command, config).await,
+        Command::Conflicts(args) => desk::conflicts(args, config).await,
+        Command::Why(args) => desk::why(args, config).await,
         Command::Queue(args) => desk::queue(args, config).await,
         Command::Search(args) => desk::search(args, config).await,
         Command::Undo(args) => desk::undo(args, config).await,

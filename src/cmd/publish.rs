@@ -4,8 +4,11 @@ use std::path::Path;
 
 use reqwest::Method;
 
+use crate::desk::PublishCases;
 use crate::list::ListId;
 use crate::publisher::{PublishReport, PublishRequest};
+
+use crate::desk::Page;
 
 use super::client::{Api, Connect, list_path};
 use super::{out, staged};
@@ -17,6 +20,7 @@ Examples:
   bwld publish canary --reason \"weekly review\"
   bwld publish canary --dry-run
   bwld publish canary --cases                   the entries that were proposed and approved
+  bwld publish canary --case k3Jx0aZqPm2vT7yWb9cD1e --force approvals --reason \"court order 17, at once\"
   bwld publish canary --force max-removed")]
 pub struct Args {
     /// The list
@@ -30,6 +34,9 @@ pub struct Args {
     /// The entries that are approved, instead of what is staged
     #[arg(long)]
     cases: bool,
+    /// Only the entry of this reference (may be repeated); with --force approvals, by an owner, also before it is approved
+    #[arg(long = "case", value_name = "REFERENCE", conflicts_with = "cases", allow_hyphen_values = true)]
+    references: Vec<String>,
     /// Only show what would be published
     #[arg(long)]
     dry_run: bool,
@@ -43,20 +50,39 @@ pub struct Args {
 /// Runs it.
 pub async fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     let api = args.connect.open(config)?;
-    let what = if args.cases { "/cases/publish" } else { "/publish" };
-    send(&api, &args.list, what, &args.reason, &args.force, args.dry_run, args.json).await
+    if !args.cases && args.references.is_empty() {
+        return publish(&api, &args.list, &args.reason, &args.force, args.dry_run, args.json).await;
+    }
+    let Args { list, references, reason, force, dry_run, json, .. } = args;
+    let request = PublishCases { references, reason, force, dry_run };
+    let report: PublishReport = api.send_json(Method::POST, &list_path(&list, "/cases/publish"), &request).await?;
+    let changes = &report.changes;
+    let nothing = report.version.is_none() && changes.added + changes.removed + changes.replaced == 0;
+    show(&report, &list, "no entry that is approved waits", &request.force, dry_run, json)?;
+    if nothing && !json { out::print(&unapproved(&api, &list).await?) } else { Ok(()) }
 }
 
 /// Publishes what is staged and prints what came of it.
 pub async fn publish(api: &Api, list: &ListId, reason: &str, force: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {
-    send(api, list, "/publish", reason, force, dry_run, json).await
+    let request = PublishRequest { reason: reason.to_owned(), force: force.to_vec(), dry_run };
+    let report = api.send_json(Method::POST, &list_path(list, "/publish"), &request).await?;
+    show(&report, list, "nothing is staged", force, dry_run, json)
 }
 
-async fn send(api: &Api, list: &ListId, what: &str, reason: &str, force: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {
-    let request = PublishRequest { reason: reason.to_owned(), force: force.to_vec(), dry_run };
-    let report: PublishReport = api.send_json(Method::POST, &list_path(list, what), &request).await?;
+/// How many entries of a list wait for approvals, as a line; empty: none.
+async fn unapproved(api: &Api, list: &ListId) -> anyhow::Result<String> {
+    let page: Page = api.get(&format!("v1/admin/entries?list={list}&state=proposed&limit=1000")).await?;
+    let more = if page.next.is_some() { "more than " } else { "" };
+    Ok(match page.found.len() {
+        0 => String::new(),
+        count => format!("{more}{} wait for approvals (`bwld queue`, `bwld approve {list} REFERENCE`)\n", out::count(count as u64)),
+    })
+}
+
+/// Prints what came of a publication; `nothing` is why there was none, if there was none.
+fn show(report: &PublishReport, list: &ListId, nothing: &str, force: &[String], dry_run: bool, json: bool) -> anyhow::Result<()> {
     if json {
-        out::print_json(&report)?;
+        out::print_json(report)?;
     } else {
         let text = match &report.version {
             Some(v) => format!(
@@ -74,9 +100,12 @@ async fn send(api: &Api, list: &ListId, what: &str, reason: &str, force: &[Strin
                     staged::counts(&report.changes)
                 )
             }
-            None => format!("{list}: nothing is staged, nothing was published\n"),
+            None => format!("{list}: {nothing}, nothing was published\n"),
         };
         out::print(&text)?;
+        if report.version.is_some() {
+            out::print(&staged::notices(&report.changes))?;
+        }
     }
     if dry_run
         && (report.changes.refused_total > 0 || report.changes.guards.iter().any(|g| !force.iter().any(|f| g.place.ends_with(f.as_str()))))

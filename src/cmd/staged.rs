@@ -21,6 +21,14 @@ pub fn text(view: &StagedView, colour: bool) -> String {
         text.push_str(&format!("  ... {} refused in all\n", out::count(view.refused_total)));
     }
     section(&mut text, "a guard stops this", &view.guards);
+    section(&mut text, "notice", &view.notices);
+    text
+}
+
+/// What should be known of what was published, as text.
+pub fn notices(view: &StagedView) -> String {
+    let mut text = String::new();
+    section(&mut text, "notice", &view.notices);
     text
 }
 

@@ -81,6 +81,9 @@ pub struct Case {
     pub reference: String,
     /// The list it is for.
     pub list: ListId,
+    /// Which one it is of all that were begun here, from 1; 0 if it was begun before they were counted.
+    #[serde(default)]
+    pub number: u64,
     /// Where it stands.
     pub state: CaseState,
     /// What is written of it.
@@ -93,6 +96,9 @@ pub struct Case {
     pub authors: Vec<String>,
     /// Approvals of the words as they are.
     pub approvals: Vec<Approval>,
+    /// What was found when it was written, proposed or approved last: its target on a list of the other colour, a popular name.
+    #[serde(default)]
+    pub notices: Vec<Refusal>,
     /// Why it came to its state, for those who work on it.
     pub decision: String,
     /// When it was begun.
@@ -111,39 +117,6 @@ pub struct Case {
     pub revision: u64,
 }
 
-/// What everybody may know of an entry that is or was on a list.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
-pub struct PublicEntry {
-    /// Its reference.
-    pub reference: String,
-    /// The list.
-    pub list: ListId,
-    /// Whether it is on the list now, and if not, why not.
-    pub state: CaseState,
-    /// The rule.
-    pub rule: String,
-    /// Reason code.
-    pub reason: Option<Code>,
-    /// Reasons by language.
-    pub reasons: BTreeMap<String, String>,
-    /// The law.
-    pub basis: Option<LegalBasis>,
-    /// Categories as the list has them.
-    pub categories: Vec<Code>,
-    /// Categories by scheme.
-    pub schemes: BTreeMap<String, Vec<Code>>,
-    /// When it came onto the list; unknown of entries that came in bulk.
-    pub published: Option<Timestamp>,
-    /// When it left.
-    pub ended: Option<Timestamp>,
-    /// The day on which it is looked at again.
-    pub review_by: Option<Date>,
-    /// The day after which it leaves the list.
-    pub expires: Option<Date>,
-    /// How to appeal.
-    pub appeal: String,
-}
-
 impl Case {
     /// The rule.
     pub fn rule(&self) -> Rule {
@@ -158,30 +131,19 @@ impl Case {
         let attributes = Attributes { reference: Some(self.reference.clone()), ..self.words.attributes.clone() };
         Entry::new(&self.rule(), &attributes)
     }
-
-    /// What everybody may know of it.
-    pub fn public(&self, appeal: String) -> PublicEntry {
-        let words = &self.words;
-        PublicEntry {
-            reference: self.reference.clone(),
-            list: self.list.clone(),
-            state: self.state,
-            rule: words.rule.clone(),
-            reason: words.attributes.reason.clone(),
-            reasons: words.reasons.clone(),
-            basis: words.basis.clone(),
-            categories: words.attributes.categories.clone(),
-            schemes: words.schemes.clone(),
-            published: self.published,
-            ended: self.ended,
-            review_by: words.review_by,
-            expires: words.attributes.expires,
-            appeal,
-        }
-    }
 }
 
 impl Words {
+    /// The last day of its time, if that is before `today`.
+    pub(super) fn over(&self, today: Date) -> Option<Date> {
+        self.attributes.expires.filter(|day| *day < today)
+    }
+
+    /// Its categories, as the list has them and by scheme.
+    pub(super) fn categories(&self) -> impl Iterator<Item = &Code> {
+        self.attributes.categories.iter().chain(self.schemes.values().flatten())
+    }
+
     /// Brings them into their form, or says what is wrong, place by place.
     pub(super) fn settle(&mut self) -> Vec<Refusal> {
         let mut refusals = Vec::new();

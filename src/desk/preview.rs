@@ -1,5 +1,5 @@
-//! What a publication would do: its exact delta, what of it stands on a list of the other colour, and what questions would be
-//! answered before and after it.
+//! What a publication would do, of what is staged or of the cases that are approved: its exact delta, what of it stands on a list of the
+//! other colour, and what questions would be answered before and after it.
 //!
 //! A question is put to the matching core with just those rules that can answer it, each read from the lists, so that the cost is
 //! by the question and not by the list.
@@ -12,9 +12,10 @@ use utoipa::ToSchema;
 
 use crate::list::{Colour, Kind, ListId, Rule, Timestamp, rule_of};
 use crate::matcher::{About, IndexBuilder, Layers, ListState, Lists, Question, Seed, Verdict};
-use crate::publisher::{PublishError, PublishRequest, Refusal, StagedReview, StagedView};
+use crate::publisher::{Beside, By, PublishError, PublishRequest, Refusal, StagedReview, StagedView};
 use crate::store::PublishedList;
 
+use super::states::Action;
 use super::{Desk, DeskError};
 
 /// Most questions.
@@ -26,8 +27,10 @@ const LONGEST: usize = 1_024;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PreviewRequest {
-    /// Hosts, URLs and addresses; none: some that follow from what is staged.
+    /// Hosts, URLs and addresses; none: some that follow from what would be published.
     pub questions: Vec<String>,
+    /// The entries that are approved, instead of what is staged.
+    pub cases: bool,
 }
 
 /// A question and how it is answered.
@@ -41,7 +44,7 @@ pub struct Effect {
     pub after: String,
 }
 
-/// What the publication of what is staged would do.
+/// What the publication of what is staged, or of what is approved, would do.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Preview {
     /// The delta, and the guards that stand against it.
@@ -52,22 +55,46 @@ pub struct Preview {
     pub both: Vec<Refusal>,
     /// The questions.
     pub effects: Vec<Effect>,
+    /// Of a preview of what is staged: entries that are approved and wait beside it.
+    #[serde(default)]
+    pub approved: u64,
 }
 
+/// Change lines by rule, of these rules.
+type After<'a> = &'a dyn Fn(&[Rule]) -> Result<BTreeMap<Box<str>, Box<str>>, DeskError>;
+
 impl Desk {
-    /// What publishing what is staged for a list would do.
+    /// What publishing what is staged for a list would do, or publishing its cases.
     ///
     /// # Errors
-    /// [`DeskError::Refused`] if a question is none; of reading.
+    /// [`DeskError::Refused`] if a question is none; those of [`Desk::publish`] if cases are asked for; of reading.
     pub fn preview(&self, list: &ListId, request: &PreviewRequest) -> Result<Preview, DeskError> {
-        let dry = PublishRequest { dry_run: true, ..PublishRequest::default() };
-        let changes = self.publisher.publish(list, &dry, "preview")?.changes;
+        let mut entries = BTreeMap::new();
+        let (mut changes, approved) = if request.cases {
+            let _writing = self.lock(list);
+            let cases = self.all_ready(list)?;
+            for case in &cases {
+                let entry = case.entry().map_err(|_| DeskError::Form("an entry"))?;
+                entries.insert(case.words.rule.clone(), format!("+{}", entry.line()));
+            }
+            let dry = Beside { cleared: true, dry_run: true, ..Beside::default() };
+            (self.onto(list, cases, Action::Publish, &dry, &By::new("preview", "local"))?.changes, 0)
+        } else {
+            let dry = PublishRequest { dry_run: true, ..PublishRequest::default() };
+            (self.publisher.publish(list, &dry, "preview")?.changes, self.ready(list)?.0.len() as u64)
+        };
+        let of_cases = |rules: &[Rule]| {
+            let lines = rules.iter().filter_map(|rule| Some((rule.as_str().into(), entries.get(rule.as_str())?.as_str().into())));
+            Ok(lines.collect())
+        };
+        let of_staged = |rules: &[Rule]| Ok(self.publisher.staged_for(list, rules)?);
+        let after: After<'_> = if request.cases { &of_cases } else { &of_staged };
         let review = self.publisher.staged_review(list)?;
-        let puts: Vec<Rule> =
-            changes.lines.iter().filter(|line| !line.starts_with('-')).map(|line| Rule::trusted(rule_of(&line[1..]))).collect();
-        let both = self.both_colours(list, &puts)?;
+        let both = std::mem::take(&mut changes.notices);
         let questions = if request.questions.is_empty() {
-            changes.lines.iter().take(20).map(|line| sample(rule_of(&line[1..]))).collect()
+            let samples = changes.lines.iter().take(20).map(|line| sample(rule_of(&line[1..])));
+            // Of a name that fills what a name may have, none of those below it can be asked about.
+            samples.filter(|sample| sample.len() <= LONGEST && Question::parse(sample).is_ok()).collect()
         } else {
             request.questions.clone()
         };
@@ -78,50 +105,29 @@ impl Desk {
         for question in questions {
             let parsed = Question::parse(&question).map_err(|e| bad("questions", question.clone(), e.to_string()))?;
             let rules = candidates(&parsed);
-            let (before, after) = (self.answer(&question, &rules, None)?, self.answer(&question, &rules, Some(list))?);
+            let (before, after) = (self.answer(&question, &rules, None)?, self.answer(&question, &rules, Some((list, after)))?);
             effects.push(Effect { question, before, after });
         }
-        Ok(Preview { changes, review, both, effects })
+        Ok(Preview { changes, review, both, effects, approved })
     }
 
-    /// Those of these rules whose target a list of the other colour has as well.
-    ///
-    /// # Errors
-    /// Of reading.
-    pub fn both_colours(&self, list: &ListId, rules: &[Rule]) -> Result<Vec<Refusal>, DeskError> {
-        let colour = self.publisher.view(list)?.meta.colour;
-        let mut found = Vec::new();
-        for other in self.catalog.all().into_iter().filter(|other| other.meta.colour != colour) {
-            for rule in rules {
-                for same in same_target(rule) {
-                    if other.content.get(&same)?.is_some() {
-                        found.push(Refusal {
-                            place: "both-colours".into(),
-                            text: rule.as_str().chars().take(80).collect(),
-                            reason: format!("{same} is on list {}, which is {}", other.meta.id, other.meta.colour),
-                            hint: "white wins with most filters; take it off one of the two if that is not meant".into(),
-                        });
-                    }
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// How all lists answer; with `staged` as if that list's changes were published.
-    fn answer(&self, question: &str, rules: &[Rule], staged: Option<&ListId>) -> Result<String, DeskError> {
+    /// How all lists answer; with `after` as if these changes of that list were published.
+    fn answer(&self, question: &str, rules: &[Rule], after: Option<(&ListId, After<'_>)>) -> Result<String, DeskError> {
         let now = self.clock.now();
         let failed = |e: String| DeskError::Publish(PublishError::System(e));
         let mut lists = Lists::new();
-        let mut unpublished = staged.filter(|id| self.catalog.get(id).is_none());
+        let mut unpublished = after.filter(|(id, _)| self.catalog.get(id).is_none());
         for published in self.catalog.all() {
             let id = &published.meta.id;
-            let changes = if staged == Some(id) { self.publisher.staged_for(id, rules)? } else { BTreeMap::new() };
+            let changes = match after {
+                Some((list, after)) if list == id => after(rules)?,
+                _ => BTreeMap::new(),
+            };
             let lines = lines(Some(&published), rules, &changes)?;
             lists = with(lists, &published.head.origin.clone(), id, published.meta.colour, &lines).map_err(failed)?;
         }
-        if let Some(id) = unpublished.take() {
-            let lines = lines(None, rules, &self.publisher.staged_for(id, rules)?)?;
+        if let Some((id, after)) = unpublished.take() {
+            let lines = lines(None, rules, &after(rules)?)?;
             let colour = self.publisher.view(id)?.meta.colour;
             lists = with(lists, &self.publisher.options().origin, id, colour, &lines).map_err(failed)?;
         }
@@ -177,16 +183,6 @@ fn sample(rule: &str) -> String {
         Some((_, target)) => target.to_owned(),
         None => rule.to_owned(),
     }
-}
-
-/// The same target under each kind that has it.
-fn same_target(rule: &Rule) -> Vec<Rule> {
-    let kinds: &[Kind] = match rule.kind() {
-        Kind::Domain | Kind::Subtree => &[Kind::Domain, Kind::Subtree],
-        Kind::Url | Kind::Prefix => &[Kind::Url, Kind::Prefix],
-        Kind::Cidr => &[Kind::Cidr],
-    };
-    kinds.iter().map(|kind| Rule::trusted(&format!("{}:{}", kind.word(), rule.target()))).collect()
 }
 
 /// Every rule that can answer a question.

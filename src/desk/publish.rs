@@ -1,29 +1,31 @@
 //! Cases onto the list and off it: case and version in one frame.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::list::{ListId, Serial};
-use crate::publisher::{Beside, By, PublishError, PublishReport, Refusal, Wish};
+use crate::publisher::{Beside, By, PublishError, PublishReport, Refusal, Wish, forces_approvals};
 use crate::store::Record;
 
-use super::act::{hats, records};
+use super::act::hats;
 use super::case::Case;
-use super::states::{Action, CaseState, Hats, next};
-use super::{Desk, DeskError};
+use super::states::{Action, Approvals, CaseState, Hats, NotDone, next};
+use super::{Desk, DeskError, expected};
 
 /// Most cases in one publication.
-const MAX_CASES: usize = 10_000;
+pub(super) const MAX_CASES: usize = 10_000;
 
 /// Which cases to publish, and how.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PublishCases {
-    /// Their references; empty: all of the list that are approved.
+    /// Their references; empty: all of the list that are approved as often as it demands now.
     pub references: Vec<String>,
     /// Why, for the log.
     pub reason: String,
-    /// Guards to override, by name.
+    /// Guards to override, by name. With `approvals` the references are published as they are, in an emergency; an owner's.
     pub force: Vec<String>,
     /// Only say what would happen.
     pub dry_run: bool,
@@ -33,22 +35,22 @@ impl Desk {
     /// Publishes approved cases of a list in one version.
     ///
     /// # Errors
-    /// [`DeskError::NotDone`] if one has too few approvals; by a guard of the publisher; of the store. Nothing is published then.
+    /// [`DeskError::NotDone`] if one of those named has too few approvals, or all have; by a guard of the publisher; of
+    /// the store. Nothing is published then.
     pub fn publish(&self, list: &ListId, request: &PublishCases, who: Hats, by: &By) -> Result<PublishReport, DeskError> {
-        let _writing = self.lock();
-        let mut cases: Vec<Case> = match request.references.is_empty() {
-            true => self.read(|cases| {
-                let approved =
-                    cases.all.values().map(|kept| &kept.case).filter(|case| case.list == *list && case.state == CaseState::Approved);
-                approved.take(MAX_CASES).map(|case| Case::clone(case)).collect()
-            }),
-            false => self.named(list, &request.references)?,
-        };
-        cases.retain(|case| case.words.attributes.expires.is_none_or(|day| day >= self.clock.now().date()));
-        for case in &mut cases {
-            next(case.state, Action::Publish, hats(case, who, by), self.approvals(case)?)?;
+        let _writing = self.lock(list);
+        let cases = if request.references.is_empty() { self.all_ready(list)? } else { self.named(list, &request.references)? };
+        let emergency = !request.references.is_empty() && forces_approvals(&request.force);
+        for case in &cases {
+            self.in_time(case)?;
+            let approvals = self.approvals(case)?;
+            match case.state {
+                // The publication bears the name of the guard, and waits for a review.
+                CaseState::Proposed | CaseState::Approved if emergency && who.owner => {}
+                state => drop(next(state, Action::Publish, hats(case, who, by), approvals)?),
+            }
         }
-        let how = Beside { reason: request.reason.clone(), force: request.force.clone(), cleared: true, dry_run: request.dry_run };
+        let how = Beside { reason: request.reason.clone(), force: request.force.clone(), cleared: !emergency, dry_run: request.dry_run };
         self.onto(list, cases, Action::Publish, &how, by)
     }
 
@@ -57,8 +59,9 @@ impl Desk {
     /// # Errors
     /// As of [`Desk::publish`].
     pub fn change(&self, reference: &str, action: Action, reason: &str, who: Hats, by: &By) -> Result<PublishReport, DeskError> {
-        let _writing = self.lock();
+        let _writing = self.lock(&self.case(reference)?.list);
         let mut case = Case::clone(&*self.case(reference)?);
+        expected(by, &case)?;
         next(case.state, action, hats(&case, who, by), self.approvals(&case)?)?;
         if !reason.is_empty() {
             case.decision = reason.chars().take(1_000).collect();
@@ -70,6 +73,43 @@ impl Desk {
             Action::Suspend | Action::Remove => self.off(&list, vec![case], action, &how, by),
             _ => Err(DeskError::Form("this action")),
         }
+    }
+
+    /// What a publication of all that are approved takes: those whose time is not over, with the approvals that the list demands by
+    /// now; and what one of the others lacks.
+    pub(super) fn ready(&self, list: &ListId) -> Result<(Vec<Case>, Option<Approvals>), DeskError> {
+        let (mut ready, mut lacking) = (Vec::new(), None);
+        let approved: Vec<Arc<Case>> =
+            self.read(|cases| cases.all_open(Some(list)).filter(|case| case.state == CaseState::Approved).cloned().collect());
+        for case in approved {
+            let approvals = self.approvals(&case)?;
+            if !approvals.enough() {
+                lacking = Some(approvals);
+            } else if ready.len() < MAX_CASES && self.in_time(&case).is_ok() {
+                ready.push(Case::clone(&case));
+            }
+        }
+        Ok((ready, lacking))
+    }
+
+    /// All that are ready, if any is or none is approved.
+    pub(super) fn all_ready(&self, list: &ListId) -> Result<Vec<Case>, DeskError> {
+        match self.ready(list)? {
+            (ready, Some(lacking)) if ready.is_empty() => Err(NotDone::TooFew(lacking).into()),
+            (ready, _) => Ok(ready),
+        }
+    }
+
+    fn in_time(&self, case: &Case) -> Result<(), DeskError> {
+        let over = case.words.over(self.clock.now().date());
+        over.map_or(Ok(()), |day| {
+            Err(DeskError::Refused(vec![Refusal {
+                place: "references".into(),
+                text: case.reference.clone(),
+                reason: format!("its time was over on {day}, before it was published"),
+                hint: "edit its date of expiry, or withdraw it".into(),
+            }]))
+        })
     }
 
     fn named(&self, list: &ListId, references: &[String]) -> Result<Vec<Case>, DeskError> {
@@ -89,7 +129,7 @@ impl Desk {
         }
     }
 
-    fn onto(&self, list: &ListId, cases: Vec<Case>, action: Action, how: &Beside, by: &By) -> Result<PublishReport, DeskError> {
+    pub(super) fn onto(&self, list: &ListId, cases: Vec<Case>, action: Action, how: &Beside, by: &By) -> Result<PublishReport, DeskError> {
         let mut wishes = Vec::with_capacity(cases.len());
         for case in &cases {
             let entry = case.entry().map_err(|_| DeskError::Form("an entry"))?;
@@ -99,7 +139,9 @@ impl Desk {
     }
 
     pub(super) fn off(&self, list: &ListId, cases: Vec<Case>, action: Action, how: &Beside, by: &By) -> Result<PublishReport, DeskError> {
-        let wishes: Vec<Wish> = cases.iter().map(|case| Wish::Remove(case.rule())).collect();
+        // What stands under the rule of a suspended entry is somebody else's.
+        let on_it = cases.iter().filter(|case| case.state != CaseState::Suspended);
+        let wishes: Vec<Wish> = on_it.map(|case| Wish::Remove(case.rule())).collect();
         self.together(list, &wishes, cases, action, how, by)
     }
 
@@ -117,14 +159,16 @@ impl Desk {
         for case in &mut cases {
             self.settle(case, action);
         }
-        let made = |serial: Serial| -> Vec<Record> {
+        let hands = cases.iter().flat_map(|case| case.authors.clone());
+        let why = by.clone().because(how.reason.clone()).with_hands(hands);
+        let own = |serial: Serial| {
             let mut with = cases.clone();
             if matches!(action, Action::Publish | Action::Resume) {
                 with.iter_mut().for_each(|case| case.serial = Some(serial));
             }
-            records(&with, by, at, action).unwrap_or_default()
+            self.records(&with, &why, at, action)
         };
-        let report = self.publisher.publish_beside(list, wishes, how, &made, by.clone().because(how.reason.clone()))?;
+        let report = self.followed(list, &cases, &own, &why, |made| self.publisher.publish_beside(list, wishes, how, made, &why))?;
         if how.dry_run {
             return Ok(report);
         }
@@ -135,9 +179,11 @@ impl Desk {
             Some(_) => {}
             None if cases.is_empty() => return Ok(report),
             // The list is so already: what was decided is written all the same.
-            None => {
-                self.store.commit(&Record::All { records: records(&cases, by, at, action)? }).map(|_| ()).map_err(PublishError::from)?
-            }
+            None => self
+                .store
+                .commit(&Record::All { records: self.records(&cases, &why, at, action)? })
+                .map(|_| ())
+                .map_err(PublishError::from)?,
         }
         self.keep(cases);
         Ok(report)

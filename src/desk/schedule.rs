@@ -1,14 +1,24 @@
 //! Publications at a time to come: of what is staged or approved now, and of nothing that comes to be staged or approved later.
+//!
+//! Guarantees: at its time a publication goes out only if who scheduled it could still ask for it; of its cases those go out that are
+//! still what they were, and which do not is said; what did not go out is in the audit chain, and in the queue until it is taken off
+//! or a hundred others of its list are over.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::list::{Digest, ListId, Timestamp};
-use crate::publisher::{By, PublishReport, PublishRequest, Refusal};
-use crate::store::Record;
+use crate::people::Role;
+use crate::publisher::{Beside, By, Class, PublishReport, PublishRequest, Refusal, check_asked, forces_approvals};
+use crate::store::{Record, digest_of};
+use crate::wire::Act;
 
-use super::publish::PublishCases;
-use super::states::{CaseState, Hats};
+use super::case::Case;
+use super::publish::MAX_CASES;
+use super::states::{Action, CaseState, Hats, next};
 use super::tick::Ticked;
 use super::{Desk, DeskError, random_reference};
 
@@ -16,6 +26,12 @@ use super::{Desk, DeskError, random_reference};
 const TABLE: &str = "schedule";
 /// Most that wait.
 const MOST: usize = 1_000;
+/// Those of a list that are over and are kept, the newest.
+const OVER: usize = 100;
+/// Removed in one frame.
+const GONE: usize = 1_000;
+/// Cases that are named when they did not go out.
+const NAMED: usize = 100;
 
 /// A publication to schedule.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -47,17 +63,34 @@ pub struct Schedule {
     pub staged: Option<Digest>,
     /// References of the cases.
     pub cases: Vec<String>,
+    /// Digests of the words of the cases as they were then, in the same order.
+    #[serde(default)]
+    pub words: Vec<Digest>,
     /// Why.
     pub reason: String,
     /// Guards to override.
     pub force: Vec<String>,
     /// Who scheduled it.
     pub by: String,
-    /// Why it did not go out, or that it did; empty while it waits.
+    /// Why it did not go out, or that it did; empty while it waits. In the queue also why it would not go out as things are.
     pub outcome: String,
+    /// Cases that did not go out with the others, each with why, the first 100.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+}
+
+/// What became of one.
+struct Outcome {
+    report: Option<PublishReport>,
+    left_out: Vec<String>,
 }
 
 impl Schedule {
+    /// Whether it went out, whole or in part.
+    pub(super) fn went_out(&self) -> bool {
+        self.outcome.starts_with("version")
+    }
+
     fn record(&self) -> Result<Record, DeskError> {
         let value = Some(serde_json::to_value(self).map_err(|_| DeskError::Form("a schedule"))?);
         Ok(Record::Document { table: TABLE.into(), key: self.id.clone(), value })
@@ -68,32 +101,39 @@ impl Desk {
     /// Schedules the publication of what is staged, or of the cases that are approved.
     ///
     /// # Errors
-    /// [`DeskError::Refused`] if there is nothing to publish or the time is past; of the store.
+    /// [`DeskError::Refused`] if there is nothing to publish, the time is past or too many wait; of the store.
     pub fn schedule(&self, list: &ListId, new: NewSchedule, by: &By) -> Result<Schedule, DeskError> {
         let refuse = |place: &str, reason: &str, hint: &str| {
             let (text, reason, hint) = (new.at.to_string(), reason.into(), hint.into());
             Err(DeskError::Refused(vec![Refusal { place: place.into(), text, reason, hint }]))
         };
+        check_asked(&new.reason, &new.force)?;
         if new.at <= self.clock.now() {
             return refuse("at", "the time is past", "name one to come, or publish now");
         }
+        let _running = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         if self.schedules()?.iter().filter(|schedule| schedule.outcome.is_empty()).count() >= MOST {
             return refuse("at", "1,000 publications wait already", "cancel some");
         }
-        let staged = if new.cases { None } else { self.publisher.staged_review(list)?.digest };
+        let staged = if new.cases { None } else { self.publisher.staged_digest(list)? };
         let approved = |cases: &super::Cases| {
             let cases = cases.all.values().map(|kept| &kept.case);
             let approved = cases.filter(|case| new.cases && case.list == *list && case.state == CaseState::Approved);
-            approved.map(|case| case.reference.clone()).collect::<Vec<_>>()
+            approved.map(|case| (case.reference.clone(), digest_of(&case.words))).collect::<Vec<_>>()
         };
-        let cases = self.read(approved);
+        let (cases, words): (Vec<String>, Vec<Digest>) = self.read(approved).into_iter().unzip();
         if staged.is_none() && cases.is_empty() {
             return refuse("cases", "there is nothing to publish", "stage or approve it first");
         }
+        if cases.len() > MAX_CASES {
+            return refuse("cases", "more than 10,000 cases in one publication", "publish some of them now");
+        }
         let id = random_reference()?;
-        let (reason, force, by_name) = (new.reason, new.force, by.who.clone());
-        let schedule = Schedule { id, list: list.clone(), at: new.at, staged, cases, reason, force, by: by_name, outcome: String::new() };
-        self.write(vec![schedule.record()?], by, "list.schedule", format!("list:{list} schedule:{} at:{}", schedule.id, schedule.at))?;
+        let (list, at, reason, force, by_name) = (list.clone(), new.at, new.reason, new.force, by.who.clone());
+        let (outcome, left_out) = (String::new(), Vec::new());
+        let schedule = Schedule { id, list, at, staged, cases, words, reason, force, by: by_name, outcome, left_out };
+        let object = format!("list:{} schedule:{} at:{}", schedule.list, schedule.id, schedule.at);
+        self.write(vec![schedule.record()?], by, "list.schedule", object, (None, Some(digest_of(&schedule))))?;
         Ok(schedule)
     }
 
@@ -102,64 +142,176 @@ impl Desk {
     /// # Errors
     /// Of the store.
     pub fn schedules(&self) -> Result<Vec<Schedule>, DeskError> {
-        let rows = self.store.documents(TABLE, "", 10 * MOST)?;
-        let mut all: Vec<Schedule> = rows.into_iter().filter_map(|(_, value)| serde_json::from_value(value).ok()).collect();
+        let mut all = Vec::<Schedule>::new();
+        self.store.each_document(TABLE, |_, value| {
+            all.extend(serde_json::from_value::<Schedule>(value));
+            Ok::<_, DeskError>(())
+        })?;
         all.sort_by_key(|schedule| schedule.at);
         Ok(all)
+    }
+
+    /// One of a list's.
+    ///
+    /// # Errors
+    /// [`DeskError::NoCase`]; of the store.
+    pub fn scheduled(&self, list: &ListId, id: &str) -> Result<Schedule, DeskError> {
+        let found = self.schedules()?.into_iter().find(|schedule| schedule.id == id && schedule.list == *list);
+        found.ok_or_else(|| DeskError::NoCase(id.chars().take(40).collect()))
     }
 
     /// Takes one off, be it waiting or over.
     ///
     /// # Errors
-    /// [`DeskError::Refused`] if there is none of this name on the list; of the store.
+    /// [`DeskError::NoCase`] if there is none of this name on the list; of the store.
     pub fn cancel(&self, list: &ListId, id: &str, by: &By) -> Result<(), DeskError> {
-        if !self.schedules()?.iter().any(|schedule| schedule.id == id && schedule.list == *list) {
-            return Err(DeskError::NoCase(id.chars().take(40).collect()));
-        }
-        let gone = Record::Document { table: TABLE.into(), key: id.to_owned(), value: None };
-        self.write(vec![gone], by, "list.unschedule", format!("list:{list} schedule:{id}"))
+        let _running = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        let schedule = self.scheduled(list, id)?;
+        let before = Some(digest_of(&schedule));
+        by.expects(|| Ok::<_, DeskError>(before))?;
+        self.write(vec![gone(id)], by, "list.unschedule", format!("list:{list} schedule:{id}"), (before, None))
     }
 
-    /// Publishes what is due.
+    /// Publishes what is due, and forgets what has been over for long.
     pub(super) fn run_schedules(&self, ticked: &mut Ticked) -> Result<(), DeskError> {
-        let now = self.clock.now();
-        for mut schedule in self.schedules()?.into_iter().filter(|schedule| schedule.outcome.is_empty() && schedule.at <= now) {
-            let by = By::new(schedule.by.clone(), "schedule");
-            match self.run(&schedule, &by) {
-                Ok(report) => {
+        let _running = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, mut all) = (self.clock.now(), self.schedules()?);
+        for schedule in all.iter_mut().filter(|schedule| schedule.outcome.is_empty() && schedule.at <= now) {
+            let before = digest_of(schedule);
+            match self.run(schedule) {
+                Ok(Outcome { report: None, left_out }) => {
+                    schedule.outcome = "not published: no case is any more what was scheduled".into();
+                    schedule.left_out = left_out;
+                }
+                Ok(Outcome { report: Some(report), left_out }) => {
                     let serial = report.version.as_ref().map(|version| version.serial);
                     schedule.outcome = serial.map_or("there was nothing left to publish".into(), |serial| format!("version {serial}"));
+                    schedule.left_out = left_out;
                     ticked.published.extend(serial.map(|serial| (schedule.list.clone(), serial)));
                 }
-                Err(DeskError::Publish(e)) if e.class() == crate::publisher::Class::Retry => {
+                Err(DeskError::Publish(e)) if e.class() == Class::Retry => {
                     ticked.failed.push(format!("{}: {e}", schedule.list));
                     continue;
                 }
-                Err(e) => {
-                    schedule.outcome = format!("not published: {e}");
-                    ticked.failed.push(format!("{}: {}", schedule.list, schedule.outcome));
-                }
+                Err(DeskError::Store(e)) => return Err(e.into()),
+                Err(e) => schedule.outcome = format!("not published: {e}"),
             }
-            self.store.commit(&schedule.record()?)?;
+            self.close(schedule, before, ticked)?;
+        }
+        self.forget(&all)
+    }
+
+    /// Writes down what became of one, with a line of the audit chain for what did not go out.
+    fn close(&self, schedule: &mut Schedule, before: Digest, ticked: &mut Ticked) -> Result<(), DeskError> {
+        let more = schedule.left_out.len().saturating_sub(NAMED);
+        if more > 0 {
+            schedule.left_out.truncate(NAMED);
+            schedule.left_out.push(format!("and {more} more"));
+        }
+        let mut records = vec![schedule.record()?];
+        let failed = !schedule.went_out();
+        if failed || !schedule.left_out.is_empty() {
+            let said = [std::slice::from_ref(&schedule.outcome), &schedule.left_out].concat().join("; ");
+            let what = if failed { "list.schedule-failed" } else { "list.left-out" };
+            let object = format!("list:{} schedule:{} by:{}", schedule.list, schedule.id, schedule.by);
+            let act = By::new("bwld", "").because(said.clone()).act(self.clock.now(), what, object);
+            records.push(Record::Act { act: Act { before: Some(before), after: Some(digest_of(schedule)), ..act } });
+            ticked.failed.push(format!("{}: {said}", schedule.list));
+        }
+        self.store.commit(&Record::All { records })?;
+        Ok(())
+    }
+
+    /// Removes those that are over, but for the newest of each list; `all` are in the order of their time.
+    fn forget(&self, all: &[Schedule]) -> Result<(), DeskError> {
+        let mut over = BTreeMap::<&ListId, usize>::new();
+        let mut old = Vec::new();
+        for schedule in all.iter().rev().filter(|schedule| !schedule.outcome.is_empty()) {
+            let count = over.entry(&schedule.list).or_default();
+            *count += 1;
+            old.extend((*count > OVER).then(|| gone(&schedule.id)));
+        }
+        for records in old.chunks(GONE) {
+            self.store.commit(&Record::All { records: records.to_vec() })?;
         }
         Ok(())
     }
 
-    fn run(&self, schedule: &Schedule, by: &By) -> Result<PublishReport, DeskError> {
-        let Some(digest) = schedule.staged else {
-            let references = schedule.cases.clone();
-            let request = PublishCases { references, reason: schedule.reason.clone(), force: schedule.force.clone(), dry_run: false };
-            return self.publish(&schedule.list, &request, Hats { clock: true, ..Hats::default() }, by);
+    /// Why one that waits would not go out as things are.
+    pub(super) fn obstacle(&self, schedule: &Schedule) -> Result<Option<Refusal>, DeskError> {
+        let refusal = |place: &str, text: String, reason: &str, hint: &str| {
+            Ok(Some(Refusal { place: place.into(), text, reason: reason.into(), hint: hint.into() }))
         };
-        if self.publisher.staged_review(&schedule.list)?.digest != Some(digest) {
-            return Err(DeskError::Refused(vec![Refusal {
-                place: "staged".into(),
-                text: digest.to_string(),
-                reason: "something else is staged by now".into(),
-                hint: "schedule it again".into(),
-            }]));
+        let roles: &[Role] = if forces_approvals(&schedule.force) { &[Role::Owner] } else { &[Role::Owner, Role::Editor] };
+        if let Some(reason) = self.bars(&schedule.by, roles, &schedule.list) {
+            let reason = format!("{}: {reason}", schedule.by);
+            return refusal("by", schedule.by.clone(), &reason, "somebody who may do it schedules it again");
         }
-        let request = PublishRequest { reason: schedule.reason.clone(), force: schedule.force.clone(), dry_run: false };
-        Ok(self.publisher.publish(&schedule.list, &request, by)?)
+        match schedule.staged {
+            Some(digest) if self.publisher.staged_digest(&schedule.list)? != Some(digest) => {
+                refusal("staged", digest.to_string(), "something else is staged by now, or nothing", "schedule it again")
+            }
+            _ => Ok(None),
+        }
     }
+
+    fn run(&self, schedule: &Schedule) -> Result<Outcome, DeskError> {
+        if let Some(refusal) = self.obstacle(schedule)? {
+            return Err(DeskError::Refused(vec![refusal]));
+        }
+        let by = By::new(schedule.by.clone(), "schedule");
+        let (reason, force) = (schedule.reason.clone(), schedule.force.clone());
+        if schedule.staged.is_some() {
+            let report = self.publish_staged(&schedule.list, &PublishRequest { reason, force, dry_run: false }, &by)?;
+            return Ok(Outcome { report: Some(report), left_out: Vec::new() });
+        }
+        let _writing = self.lock(&schedule.list);
+        let (mut cases, mut left_out, mut cleared) = (Vec::new(), Vec::new(), true);
+        for (at, reference) in schedule.cases.iter().enumerate() {
+            match self.still(schedule, reference, schedule.words.get(at))? {
+                Ok(case) => {
+                    cleared &= self.approvals(&case)?.enough();
+                    cases.push(case);
+                }
+                Err(why) => left_out.push(format!("{reference}: {why}")),
+            }
+        }
+        if cases.is_empty() {
+            return Ok(Outcome { report: None, left_out });
+        }
+        let how = Beside { reason, force, cleared, dry_run: false };
+        Ok(Outcome { report: Some(self.onto(&schedule.list, cases, Action::Publish, &how, &by)?), left_out })
+    }
+
+    /// A case that was scheduled, if it may go out as it was then; else why not.
+    fn still(&self, schedule: &Schedule, reference: &str, words: Option<&Digest>) -> Result<Result<Case, String>, DeskError> {
+        let Some(case) = self.case(reference).ok().filter(|case| case.list == schedule.list) else {
+            return Ok(Err("there is no such entry any more".into()));
+        };
+        if words.is_some_and(|words| *words != digest_of(&case.words)) {
+            return Ok(Err("it was changed after it was scheduled".into()));
+        }
+        if case.state != CaseState::Approved {
+            return Ok(Err(format!("it is {}", case.state.word())));
+        }
+        if case.words.over(self.clock.now().date()).is_some() {
+            return Ok(Err("its time is over".into()));
+        }
+        // An owner's emergency bears the name of the guard, and waits for a review.
+        if !forces_approvals(&schedule.force)
+            && let Err(e) = next(case.state, Action::Publish, Hats { clock: true, ..Hats::default() }, self.approvals(&case)?)
+        {
+            return Ok(Err(e.to_string()));
+        }
+        let entry = case.entry().map_err(|_| DeskError::Form("an entry"))?;
+        Ok(match self.publisher.would_refuse(&schedule.list, &entry)? {
+            Some(refusal) => Err(refusal.reason),
+            None => Ok(Case::clone(&case)),
+        })
+    }
+}
+
+/// The record that one is no more.
+fn gone(id: &str) -> Record {
+    Record::Document { table: TABLE.into(), key: id.to_owned(), value: None }
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::list::Code;
 use crate::publisher::{By, Refusal};
-use crate::store::Record;
+use crate::store::{Record, digest_of};
 
 use super::case::{Words, is_language};
 use super::{Desk, DeskError};
@@ -68,10 +68,18 @@ impl Desk {
         Ok(all.into_values().collect())
     }
 
-    /// Puts a scheme in, or in place of the one of its name.
+    /// The scheme of this name, if there is one.
     ///
     /// # Errors
-    /// [`DeskError::Refused`] by form; of the store.
+    /// Of the store.
+    pub fn scheme(&self, id: &Code) -> Result<Option<Scheme>, DeskError> {
+        Ok(self.schemes()?.into_iter().find(|scheme| scheme.id == *id))
+    }
+
+    /// Puts a scheme in, or in place of the one of its name. A category that cases use stays.
+    ///
+    /// # Errors
+    /// [`DeskError::Refused`] by form, or if a category is missing that cases use; of the store.
     pub fn put_scheme(&self, scheme: &Scheme, by: &By) -> Result<(), DeskError> {
         let named = |names: &BTreeMap<String, String>| {
             !names.is_empty() && names.iter().all(|(tag, name)| is_language(tag) && !name.is_empty() && name.len() <= 300)
@@ -84,13 +92,44 @@ impl Desk {
             let (place, text, hint) = ("codes".to_owned(), scheme.id.to_string(), "correct it".to_owned());
             return Err(DeskError::Refused(vec![Refusal { place, text, reason, hint }]));
         }
+        let _writing = self.documents.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = self.scheme(&scheme.id)?;
+        let before = known.as_ref().map(digest_of);
+        by.expects(|| Ok::<_, DeskError>(before))?;
+        let refusals = known.map_or(Vec::new(), |known| self.still_used(&known, scheme));
+        if !refusals.is_empty() {
+            return Err(DeskError::Refused(refusals));
+        }
         let value = Some(serde_json::to_value(scheme).map_err(|_| DeskError::Form("the scheme"))?);
         self.write(
             vec![Record::Document { table: TABLE.into(), key: scheme.id.to_string(), value }],
             by,
             "scheme.put",
             format!("scheme:{}", scheme.id),
+            (before, Some(digest_of(scheme))),
         )
+    }
+
+    /// Categories that are in `before` and not in `after`, and that cases use which have not ended: they could not be edited any more.
+    fn still_used(&self, before: &Scheme, after: &Scheme) -> Vec<Refusal> {
+        let gone = before.codes.iter().map(|known| &known.code).filter(|code| after.codes.iter().all(|kept| kept.code != **code));
+        let mut used: BTreeMap<&str, u64> = gone.map(|code| (code.as_str(), 0)).collect();
+        if used.is_empty() {
+            return Vec::new();
+        }
+        self.read(|cases| {
+            for code in cases.all_open(None).filter_map(|case| case.words.schemes.get(before.id.as_str())).flatten() {
+                used.get_mut(code.as_str()).into_iter().for_each(|count| *count += 1);
+            }
+        });
+        let used = used.into_iter().filter(|(_, count)| *count > 0).take(100);
+        used.map(|(code, count)| Refusal {
+            place: "codes".into(),
+            text: format!("{}:{code}", before.id),
+            reason: format!("cases that have not ended use this category: {count}"),
+            hint: "keep it, or change or end those cases first".into(),
+        })
+        .collect()
     }
 
     /// What is wrong with the categories by scheme; fills in the age that they ask for where none is set.

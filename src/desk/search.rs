@@ -1,9 +1,10 @@
-//! Search over everything on the desk and on the lists: cases in memory, entries without a case by a scan of what is published.
+//! Search over everything on the desk and on the lists: cases by their register, entries without a case by a scan of what is
+//! published for the rarest of the texts that must stand in their lines.
 //!
 //! Guarantees: cost is bounded by one pass over the lists that are asked about, and a page that is full ends it; what a cursor leaves
 //! out and what it goes on with do not overlap as long as nothing is published in between.
 
-use std::ops::Bound;
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -18,6 +19,7 @@ use crate::store::PublishedList;
 
 use super::case::Case;
 use super::states::CaseState;
+use super::tick::EXPIRES;
 use super::{Cases, Desk, DeskError};
 
 /// Most results of a page.
@@ -32,7 +34,7 @@ pub struct Search {
     pub text: String,
     /// A rule, or a target of a rule of any kind.
     pub rule: String,
-    /// A category.
+    /// A category, of the list or of any scheme.
     pub category: Option<Code>,
     /// A reason code.
     pub reason: Option<Code>,
@@ -124,13 +126,22 @@ impl Search {
         if self.text.contains('/') { self.text.clone() } else { self.text.to_lowercase() }
     }
 
-    /// What stands in every line that can be meant: the rarer the better.
-    fn needle(&self) -> String {
-        let code = |key: &str, code: &Option<Code>| code.as_ref().map(|code| format!("{key}{code}"));
-        let reference = (!self.reference.is_empty()).then(|| format!("\tref={}", self.reference));
-        let text = (!self.text.is_empty()).then(|| self.in_lines());
-        let expires = (self.expires.0.is_some() || self.expires.1.is_some()).then(|| "\texp=".to_owned());
-        reference.or(text).or(code("\trsn=", &self.reason)).or(code("", &self.category)).or(expires).unwrap_or_default()
+    /// What stands in every line that can be meant.
+    fn needles(&self) -> Vec<String> {
+        let keyed = |key: &str, value: &str| Some(format!("{key}{value}")).filter(|_| !value.is_empty());
+        let code = |code: &Option<Code>| code.as_ref().map(Code::to_string).unwrap_or_default();
+        let expires = match self.expires {
+            (None, None) => None,
+            // The letters that all days in between have in common.
+            (Some(from), Some(to)) => {
+                let (from, to) = (from.to_string(), to.to_string());
+                let same = from.bytes().zip(to.bytes()).take_while(|(a, b)| a == b).count();
+                Some(format!("{EXPIRES}{}", &from[..same]))
+            }
+            _ => Some(EXPIRES.to_owned()),
+        };
+        let texts = [keyed("\tref=", &self.reference), keyed("", &self.in_lines()), keyed("\trsn=", &code(&self.reason))];
+        texts.into_iter().chain([keyed("", &code(&self.category)), expires]).flatten().collect()
     }
 
     fn on_list(&self, list: &ListId) -> bool {
@@ -141,13 +152,6 @@ impl Search {
         self.states.is_empty() || self.states.contains(&state)
     }
 
-    /// What the attributes say.
-    fn meets(&self, attributes: &Attributes) -> bool {
-        self.category.as_ref().is_none_or(|code| attributes.categories.contains(code))
-            && (self.reason.is_none() || self.reason == attributes.reason)
-            && within(attributes.expires, self.expires)
-    }
-
     fn meets_case(&self, case: &Case, rules: &[Rule]) -> bool {
         self.on_list(&case.list)
             && self.has_state(case.state)
@@ -155,7 +159,9 @@ impl Search {
             && (self.reference.is_empty() || case.reference == self.reference)
             && (self.proposer.is_empty() || case.proposer == self.proposer)
             && within(Some(case.created.date()), self.created)
-            && self.meets(&case.words.attributes)
+            && self.category.as_ref().is_none_or(|code| case.words.categories().any(|one| one == code))
+            && (self.reason.is_none() || self.reason == case.words.attributes.reason)
+            && within(case.words.attributes.expires, self.expires)
     }
 
     /// Whether an entry that has no case can be meant.
@@ -180,26 +186,92 @@ impl Search {
     }
 }
 
-fn within(day: Option<Date>, (from, to): (Option<Date>, Option<Date>)) -> bool {
+pub(super) fn within(day: Option<Date>, (from, to): (Option<Date>, Option<Date>)) -> bool {
     match day {
         Some(day) => from.is_none_or(|from| day >= from) && to.is_none_or(|to| day <= to),
         None => from.is_none() && to.is_none(),
     }
 }
 
-/// All words of a case in small letters.
-pub(super) fn words_of(case: &Case) -> String {
-    let basis = case.words.basis.iter().flat_map(|basis| [&basis.jurisdiction, &basis.instrument, &basis.authority, &basis.number]);
-    let attributes = &case.words.attributes;
-    let codes = attributes.categories.iter().chain(&attributes.reason).map(Code::as_str);
-    let texts =
-        [&case.words.rule, &case.reference, &case.proposer, &case.decision].into_iter().chain(basis).chain(case.words.reasons.values());
-    let texts = texts.chain(case.notes.iter().map(|note| &note.text)).map(String::as_str).chain(codes);
-    texts.collect::<Vec<_>>().join("\n").to_lowercase()
+/// What is looked for, as it stands in entry lines: nothing is taken apart that need not be.
+struct InLines<'s> {
+    search: &'s Search,
+    text: Finder<'s>,
+    category: Option<&'s str>,
+    reason: Option<&'s str>,
+    expires: (Option<String>, Option<String>),
+}
+
+impl<'s> InLines<'s> {
+    fn new(search: &'s Search, text: &'s str) -> InLines<'s> {
+        let (from, to) = search.expires;
+        InLines {
+            search,
+            text: Finder::new(text),
+            category: search.category.as_ref().map(Code::as_str),
+            reason: search.reason.as_ref().map(Code::as_str),
+            expires: (from.map(|day| day.to_string()), to.map(|day| day.to_string())),
+        }
+    }
+
+    fn meets(&self, line: &str) -> bool {
+        let value = |key: &str| line.split('\t').skip(1).find_map(|part| part.strip_prefix(key));
+        // Days of four digits a year: in order as texts.
+        let (from, to) = (self.expires.0.as_deref(), self.expires.1.as_deref());
+        let in_time = || value("exp=").is_some_and(|day| from.is_none_or(|from| day >= from) && to.is_none_or(|to| day <= to));
+        self.category.is_none_or(|code| value("cat=").is_some_and(|codes| codes.split(',').any(|one| one == code)))
+            && (self.reason.is_none() || self.reason == value("rsn="))
+            && (self.search.reference.is_empty() || value("ref=") == Some(&self.search.reference))
+            && (from.is_none() && to.is_none() || in_time())
+            && self.text.find(line.as_bytes()).is_some()
+    }
 }
 
 impl Desk {
-    /// A page of what is meant: cases by reference, then entries without a case, list by list.
+    /// Everything that is meant, page by page: cases in the order in which they were begun, then entries without a case, list by list. A list is read as it was
+    /// when its turn came, whatever is published meanwhile. Returns how many there were.
+    ///
+    /// # Errors
+    /// Those of [`Desk::search`] and of `take`.
+    pub(super) fn every(&self, search: &Search, take: &mut dyn FnMut(&Found) -> std::io::Result<()>) -> Result<u64, DeskError> {
+        search.check()?;
+        let rules = search.rules();
+        let mut count = 0;
+        let mut hand_on = |page: &Page| -> Result<(), DeskError> {
+            count += page.found.len() as u64;
+            Ok(page.found.iter().try_for_each(&mut *take)?)
+        };
+        if !search.rule.is_empty() && rules.is_empty() {
+            return Ok(0);
+        }
+        let mut behind: Option<String> = None;
+        loop {
+            let mut page = Page::default();
+            self.read(|cases| search_cases(cases, search, &rules, behind.as_deref(), MOST, &mut page));
+            hand_on(&page)?;
+            behind = page.found.last().and_then(|found| Some(found.case.as_ref()?.reference.clone()));
+            if page.found.len() < MOST {
+                break;
+            }
+        }
+        let lists = if search.wants_plain() { self.catalog.all() } else { Default::default() };
+        for published in lists.iter().filter(|published| search.on_list(&published.meta.id)) {
+            let mut from = None;
+            loop {
+                let mut page = Page::default();
+                let place = from.as_ref().map(|(bucket, rule): &(u32, String)| (*bucket, rule.as_str()));
+                self.search_list(published, search, &rules, place, MOST, &mut page)?;
+                hand_on(&page)?;
+                from = match page.next.as_deref().and_then(Cursor::read) {
+                    Some(Cursor::Entry(_, bucket, rule)) => Some((bucket, rule)),
+                    _ => break,
+                };
+            }
+        }
+        Ok(count)
+    }
+
+    /// A page of what is meant: cases in the order in which they were begun, then entries without a case, list by list.
     ///
     /// # Errors
     /// [`DeskError::Refused`] by form; of reading.
@@ -212,7 +284,7 @@ impl Desk {
             return Ok(page);
         }
         if !matches!(cursor, Some(Cursor::Entry(..))) {
-            let after = if let Some(Cursor::Case(reference)) = &cursor { Bound::Excluded(reference.as_str()) } else { Bound::Unbounded };
+            let after = if let Some(Cursor::Case(reference)) = &cursor { Some(reference.as_str()) } else { None };
             self.read(|cases| search_cases(cases, search, &rules, after, limit + 1, &mut page));
             if page.found.len() > limit {
                 page.found.truncate(limit);
@@ -248,13 +320,14 @@ impl Desk {
         page: &mut Page,
     ) -> Result<(), DeskError> {
         let (list, text) = (&published.meta.id, search.in_lines());
+        let wanted = InLines::new(search, &text);
         let mut last = None;
         let mut take = |bucket: u32, line: &str| {
+            if !wanted.meets(line) || from.is_some_and(|(b, rule)| b == bucket && rule_of(line) <= rule) {
+                return true;
+            }
             let attributes = Entry::trusted(line).attributes();
-            let meant = line.contains(&text)
-                && (search.reference.is_empty() || attributes.reference.as_deref() == Some(&search.reference))
-                && search.meets(&attributes);
-            if !meant || from.is_some_and(|(b, rule)| b == bucket && rule_of(line) <= rule) || self.has_case(list, &attributes) {
+            if self.has_case(list, &attributes) {
                 return true;
             }
             if page.found.len() == limit {
@@ -267,7 +340,9 @@ impl Desk {
             true
         };
         if search.rule.is_empty() {
-            published.content.scan(from.map_or(0, |(bucket, _)| bucket), &Finder::new(&search.needle()), &mut take)?;
+            let needles = search.needles();
+            let needles: Vec<Finder<'_>> = needles.iter().map(Finder::new).collect();
+            published.content.scan_all(from.map_or(0, |(bucket, _)| bucket), &needles, &mut take)?;
         } else {
             // At most two: never a page of their own.
             for rule in rules {
@@ -289,12 +364,22 @@ impl Desk {
     }
 }
 
-fn search_cases(cases: &Cases, search: &Search, rules: &[Rule], after: Bound<&str>, limit: usize, page: &mut Page) {
-    let text = search.text.to_lowercase();
-    let finder = Finder::new(&text);
-    for kept in cases.all.range::<str, _>((after, Bound::Unbounded)).map(|(_, kept)| kept) {
-        let case = &kept.case;
-        if search.meets_case(case, rules) && (text.is_empty() || finder.find(kept.text.as_bytes()).is_some()) {
+fn search_cases(cases: &Cases, search: &Search, rules: &[Rule], after: Option<&str>, limit: usize, page: &mut Page) {
+    let place = |reference: &str| cases.all.get(reference).map(|kept| kept.at);
+    let from = match after.map(place) {
+        None => 0,
+        Some(Some(at)) => at + 1,
+        // No such case, so none behind it either.
+        Some(None) => return,
+    };
+    let range: Range<usize> = match (search.reference.is_empty(), place(&search.reference)) {
+        (true, _) => from..usize::MAX,
+        (false, Some(at)) if at >= from => at..at + 1,
+        (false, _) => return,
+    };
+    let texts: Vec<String> = rules.iter().map(|rule| rule.as_str().to_lowercase()).collect();
+    cases.register.walk(range, search, &texts, &mut |case| {
+        if search.meets_case(case, rules) {
             page.found.push(Found {
                 list: case.list.clone(),
                 rule: case.words.rule.clone(),
@@ -302,9 +387,7 @@ fn search_cases(cases: &Cases, search: &Search, rules: &[Rule], after: Bound<&st
                 attributes: Attributes { reference: Some(case.reference.clone()), ..case.words.attributes.clone() },
                 case: Some(Case::clone(case)),
             });
-            if page.found.len() == limit {
-                return;
-            }
         }
-    }
+        page.found.len() < limit
+    });
 }

@@ -16,14 +16,14 @@ use crate::store::PublishedList;
 
 use super::case::Case;
 use super::states::{Action, CaseState};
-use super::{Desk, DeskError};
+use super::{Desk, DeskError, ExpiredWaiting};
 
 /// Entries that leave in one publication; the next tick goes on.
 const MOST: usize = 50_000;
 /// Octets of deltas that are rather read than the list scanned.
 const MOST_DELTAS: u64 = 8 << 20;
 /// What stands before a date of expiry in an entry line.
-const EXPIRES: &str = "\texp=";
+pub(super) const EXPIRES: &str = "\texp=";
 
 /// Of each list the version that was looked at, and the earliest date of expiry in it.
 pub(super) type Calendar = BTreeMap<ListId, (Serial, Option<Date>)>;
@@ -45,21 +45,25 @@ impl Desk {
     /// # Errors
     /// Of the store; what a guard refuses is in the report.
     pub fn tick(&self) -> Result<Ticked, DeskError> {
-        let mut ticked = Ticked::default();
+        let (mut ticked, mut stuck) = (Ticked::default(), Vec::new());
         let today = self.clock.now().date();
         for published in self.catalog.all() {
             let list = published.meta.id.clone();
             let due = self.first_expiry(&published)?;
-            if due.is_some_and(|day| day < today) {
+            if let Some(since) = due.filter(|day| *day < today) {
                 match self.expire(&published, today) {
                     Ok(Some((serial, count))) => ticked.expired.push((list, serial, count)),
                     Ok(None) => {}
                     Err(DeskError::Publish(e)) if e.refusals().is_empty() => return Err(DeskError::Publish(e)),
                     Err(DeskError::Store(e)) => return Err(DeskError::Store(e)),
-                    Err(e) => ticked.failed.push(format!("{list}: expired entries stay: {e}")),
+                    Err(e) => {
+                        ticked.failed.push(format!("{list}: expired entries stay: {e}"));
+                        stuck.push(ExpiredWaiting { list, since, reason: e.to_string() });
+                    }
                 }
             }
         }
+        *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
         self.expire_suspended(today)?;
         self.run_schedules(&mut ticked)?;
         Ok(ticked)
@@ -113,14 +117,13 @@ impl Desk {
 
     /// Closes the cases of entries that somebody took off the list, or put others in place of; `touched` are the rules to look at.
     fn close_gone(&self, published: &PublishedList, touched: Option<&BTreeSet<String>>) -> Result<(), DeskError> {
-        let _writing = self.lock();
         let list = &published.meta.id;
+        let _writing = self.lock(list);
         let mut gone: Vec<Case> = Vec::new();
         let on_it: Vec<Arc<Case>> = self.read(|cases| {
-            let open = cases.open.range((list.clone(), String::new())..).take_while(|((other, _), _)| other == list);
-            let looked_at = open.filter(|((_, rule), _)| touched.is_none_or(|touched| touched.contains(rule)));
-            let cases = looked_at.filter_map(|(_, reference)| cases.all.get(reference)).map(|kept| kept.case.clone());
-            cases.filter(|case| case.state == CaseState::Published && case.serial.is_some_and(|s| s <= published.head.serial)).collect()
+            let open = cases.all_open(Some(list)).filter(|case| touched.is_none_or(|touched| touched.contains(&case.words.rule)));
+            let on_it = open.filter(|case| case.state == CaseState::Published && case.serial.is_some_and(|s| s <= published.head.serial));
+            on_it.cloned().collect()
         });
         for case in on_it {
             let entry = published.content.get(&case.rule())?;
@@ -150,7 +153,7 @@ impl Desk {
             }
             true
         })?;
-        let _writing = self.lock();
+        let _writing = self.lock(list);
         for wish in &wishes {
             let Wish::RemoveThis(entry) = wish else { continue };
             cases.extend(self.published_case(list, &entry.rule()));
@@ -170,22 +173,19 @@ impl Desk {
 
     /// The case of an entry that is on the list.
     pub(super) fn published_case(&self, list: &ListId, rule: &Rule) -> Option<Case> {
-        self.read(|cases| {
-            let reference = cases.open.get(&(list.clone(), rule.as_str().to_owned()))?;
-            let case = &cases.all.get(reference)?.case;
-            (case.state == CaseState::Published).then(|| Case::clone(case))
-        })
+        self.read(|cases| cases.open(list, rule.as_str()).filter(|case| case.state == CaseState::Published).map(|case| Case::clone(case)))
     }
 
     /// Suspended entries expire as well; no list changes.
     fn expire_suspended(&self, today: Date) -> Result<(), DeskError> {
-        let _writing = self.lock();
-        let over = |case: &Case| case.state == CaseState::Suspended && case.words.attributes.expires.is_some_and(|day| day < today);
-        let cases: Vec<Case> = self.read(|cases| {
-            let open = cases.open.values().filter_map(|reference| cases.all.get(reference));
-            open.filter(|kept| over(&kept.case)).map(|kept| Case::clone(&kept.case)).collect()
-        });
-        for mut case in cases {
+        let over = |case: &Case| case.state == CaseState::Suspended && case.words.over(today).is_some();
+        let cases: Vec<Case> = self.read(|cases| cases.all_open(None).filter(|case| over(case)).map(|case| Case::clone(case)).collect());
+        for case in cases {
+            let _writing = self.lock(&case.list);
+            let mut case = Case::clone(&*self.case(&case.reference)?);
+            if !over(&case) {
+                continue;
+            }
             self.enter(&mut case, CaseState::Expired);
             case.revision += 1;
             self.write_case(case, &By::new("bwld", "local"), Action::Expire)?;

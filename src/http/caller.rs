@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use crate::list::ListId;
 use crate::people::{Refused, Role, Who};
 use crate::publisher::By;
-use crate::store::Record;
+use crate::store::{Expected, Record};
 
 use super::app::Shared;
 use super::cookie;
@@ -32,12 +32,14 @@ pub(super) struct Caller {
     pub(super) from: String,
     /// What says that a write under an idempotency key is done; belongs into its frame.
     pub(super) once: Option<Record>,
+    /// What a write must find to be done.
+    pub(super) expected: Expected,
 }
 
 impl Caller {
     /// On whose behalf the publisher acts.
     pub(super) fn by(&self) -> By {
-        By::new(self.who.account.clone(), self.from.clone()).with(self.once.clone())
+        By::new(self.who.account.clone(), self.from.clone()).with(self.once.clone()).expecting(self.expected.clone())
     }
 
     /// Whether one of these roles is held on this list.
@@ -80,7 +82,7 @@ pub(super) fn caller(shared: &Shared, method: &Method, headers: &HeaderMap, peer
     let address = peer.map(|remote| remote.address);
     let from = address.map_or_else(String::new, |address| address.to_string());
     if admin.operator.is_in(headers) {
-        return Ok(Caller { who: Who::owner(Who::OPERATOR), from, once: None });
+        return Ok(Caller { who: Who::owner(Who::OPERATOR), from, once: None, expected: Expected::Whatever });
     }
     let refused = |refused| match refused {
         Refused::NotAccepted => unauthorized(),
@@ -88,7 +90,12 @@ pub(super) fn caller(shared: &Shared, method: &Method, headers: &HeaderMap, peer
     };
     if headers.contains_key(header::AUTHORIZATION) {
         let token = bearer(headers).ok_or_else(unauthorized)?;
-        return Ok(Caller { who: admin.people.who_by_token(token, address).map_err(refused)?, from, once: None });
+        return Ok(Caller {
+            who: admin.people.who_by_token(token, address).map_err(refused)?,
+            from,
+            once: None,
+            expected: Expected::Whatever,
+        });
     }
     let session = cookie::session(headers).ok_or_else(unauthorized)?;
     let who = admin.people.who_by_session(session).map_err(refused)?;
@@ -98,7 +105,7 @@ pub(super) fn caller(shared: &Shared, method: &Method, headers: &HeaderMap, peer
         let detail = "send the csrf of GET /v1/admin/me in the header bwld-csrf";
         return Err(Problem::new(StatusCode::FORBIDDEN, "csrf", "Not from a page of this host", detail));
     }
-    Ok(Caller { who, from, once: None })
+    Ok(Caller { who, from, once: None, expected: Expected::Whatever })
 }
 
 fn unauthorized() -> Problem {
@@ -126,7 +133,7 @@ fn fulfils(who: &Who, need: Need, list: Option<&str>) -> Result<(), Problem> {
 
 /// The answer for what the caller's roles do not allow.
 pub(super) fn forbidden() -> Problem {
-    let detail = "your account has no role that allows this; an owner can give you one";
+    let detail = "your account has no role that allows this; an owner of all lists can give you one";
     Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not with your roles", detail)
 }
 

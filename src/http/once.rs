@@ -35,8 +35,10 @@ const MAX_KEY: usize = 255;
 const MAX_ANSWER: usize = 256 << 10;
 /// For how long, in seconds.
 const KEPT: u64 = 24 * 3600;
-/// Keys looked at in a sweep.
-const SWEEP: usize = 1_000;
+/// Keys looked at in a step of a sweep: as many answers may be read at once.
+const STEP: usize = 100;
+/// Writes from the beginning of a sweep to that of the next one.
+const EVERY: u64 = 256;
 /// Where they are kept in the store.
 const TABLE: &str = "idempotency";
 
@@ -57,14 +59,25 @@ struct Answer {
     body: String,
 }
 
-/// Writes under a key that are being done.
+/// Writes under a key that are being done, and how far the keys were looked through.
 #[derive(Debug, Default)]
-pub(super) struct InProgress(Mutex<HashSet<String>>);
+pub(super) struct InProgress {
+    keys: Mutex<HashSet<String>>,
+    sweep: Mutex<Sweep>,
+}
 
 impl InProgress {
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A sweep forgets keys whose day is over; with each write it goes a step on, from the first key to the last.
+#[derive(Debug, Default)]
+struct Sweep {
+    writes: u64,
+    /// Behind which key it goes on; none: it has come to the end.
+    after: Option<String>,
 }
 
 /// The turn of a key; others wait for none, they are turned away.
@@ -146,7 +159,16 @@ async fn in_turn(
     let answer = answer_of(parts.status, &parts.headers, &body);
     let kept = done(answer);
     // It is done and answered; that the answer cannot be kept must not say otherwise.
-    let written = blocking(move || store.commit(&kept).map(|_| sweep(&store, now))).await;
+    let sweeper = shared.clone();
+    let written = blocking(move || {
+        store.commit(&kept)?;
+        // Who finds it taken leaves the step to the one who has it.
+        if let Ok(mut sweep) = sweeper.in_progress.sweep.try_lock() {
+            sweep.step(&store, now);
+        }
+        Ok::<_, crate::store::StoreError>(())
+    })
+    .await;
     if !matches!(written, Ok(Ok(()))) {
         tracing::warn!("an answer could not be kept for its idempotency key");
     }
@@ -187,19 +209,22 @@ fn replayed(done: Done, request: &Digest) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// Forgets keys whose day is over; now and then, for each look costs.
-fn sweep(store: &Store, now: Timestamp) {
-    static WRITES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    if !WRITES.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(256) {
-        return;
-    }
-    let Ok(all) = store.documents(TABLE, "", SWEEP) else { return };
-    let over = all.into_iter().filter(|(_, value)| {
-        let at = serde_json::from_value::<Done>(value.clone()).map(|done| done.at.unix());
-        at.is_ok_and(|at| now.unix().saturating_sub(at) >= KEPT)
-    });
-    let records: Vec<Record> = over.map(|(key, _)| record(&key, None)).collect();
-    if !records.is_empty() && store.commit(&Record::All { records }).is_err() {
-        tracing::warn!("old idempotency keys could not be removed");
+impl Sweep {
+    fn step(&mut self, store: &Store, now: Timestamp) {
+        if self.writes.is_multiple_of(EVERY) && self.after.is_none() {
+            self.after = Some(String::new());
+        }
+        self.writes += 1;
+        let Some(after) = self.after.take() else { return };
+        let Ok(looked_at) = store.documents(TABLE, &after, STEP) else { return };
+        self.after = looked_at.last().map(|(key, _)| key.clone());
+        let over = looked_at.into_iter().filter(|(_, value)| {
+            let at = serde_json::from_value::<Done>(value.clone()).map(|done| done.at.unix());
+            at.is_ok_and(|at| now.unix().saturating_sub(at) >= KEPT)
+        });
+        let records: Vec<Record> = over.map(|(key, _)| record(&key, None)).collect();
+        if !records.is_empty() && store.commit(&Record::All { records }).is_err() {
+            tracing::warn!("old idempotency keys could not be removed");
+        }
     }
 }

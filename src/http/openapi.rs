@@ -14,6 +14,7 @@ use crate::list::{ListId, Serial};
 use crate::publisher::Refusal;
 
 use super::app::Shared;
+use super::condition::Condition;
 use super::problem::{CODES, Problem};
 use super::spans;
 use super::table::{Content, In, Need, Route, Shape, route, routes as all_routes};
@@ -99,14 +100,20 @@ fn operation(route: &Route, schemas: &mut BTreeMap<String, Value>) -> Value {
         let about = "a text of your own; the same request under the same key is done once within 24 hours";
         json!({"name": "Idempotency-Key", "in": "header", "description": about, "schema": {"type": "string", "minLength": 1, "maxLength": 255}})
     });
-    let parameters: Vec<Value> = path.chain(asked).chain(key).collect();
+    let parameters: Vec<Value> = path.chain(asked).chain(key).chain(conditions(route)).collect();
     let mut answers = Map::new();
     for (status, about, body) in &route.answers {
         let mut answer = json!({"description": about});
         if let Some(body) = content(body, schemas) {
             answer["content"] = body;
         }
+        if route.tagged {
+            answer["headers"] = json!({"ETag": etag()});
+        }
         answers.insert(status.to_string(), answer);
+    }
+    if route.tagged && route.method == Method::GET {
+        answers.insert("304".into(), json!({"description": "it still has the tag of If-None-Match", "headers": {"ETag": etag()}}));
     }
     for status in problems(route) {
         let problem = json!({
@@ -131,6 +138,28 @@ fn operation(route: &Route, schemas: &mut BTreeMap<String, Value>) -> Value {
     operation
 }
 
+/// The header fields with conditions.
+fn conditions(route: &Route) -> Vec<Value> {
+    let field = |name: &str, about: String, form: &str| json!({"name": name, "in": "header", "description": about, "schema": {"type": "string", "pattern": form}});
+    let tags = "^(\\*|(W/)?\"[!#-~]*\"(, (W/)?\"[!#-~]*\")*)$";
+    match route.condition {
+        Condition::Unknown if route.tagged && route.method == Method::GET => {
+            vec![field("If-None-Match", "the ETag of what one has already; answered with 304 if it is still that".into(), tags)]
+        }
+        Condition::Unknown => Vec::new(),
+        Condition::Offered(of) => {
+            vec![field("If-Match", format!("the ETag of {of}; nothing is done if it has another by now"), tags)]
+        }
+        Condition::Demanded(of) => {
+            vec![field("If-Match", format!("the ETag of {of}, or *; without it nothing is done"), tags)]
+        }
+    }
+}
+
+fn etag() -> Value {
+    json!({"description": "its tag (RFC 9110 section 8.8.3), strong", "schema": {"type": "string", "pattern": "^\"sha256:[0-9a-f]{64}\"$"}})
+}
+
 /// The schema of a parameter of the path, by its name.
 fn in_path(name: &str) -> Value {
     match name {
@@ -150,6 +179,12 @@ fn problems(route: &Route) -> BTreeSet<u16> {
     }
     if route.need == Need::Nobody && route.path_parameters().next().is_some() {
         all.insert(404);
+    }
+    if route.writes() {
+        all.insert(412);
+    }
+    if let Condition::Demanded(_) = route.condition {
+        all.insert(428);
     }
     if route.method != Method::GET {
         all.extend([408, 409, 413, 415, 422]);
@@ -181,6 +216,7 @@ fn problem() -> Value {
             "status": {"type": "integer"},
             "detail": {"type": "string", "description": "What it was and what to do, for people."},
             "code": {"type": "string", "enum": CODES.iter().map(|(code, _)| *code).collect::<Vec<_>>(), "description": "For programs; its meaning never changes."},
+            "etag": {"type": "string", "description": "The tag of what is there now, if it no longer has that of If-Match."},
             "refusals": {"type": "array", "items": {"$ref": "#/components/schemas/Refusal"}},
         },
     })

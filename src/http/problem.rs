@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::publisher::Refusal;
 
 /// Every code, and when it is answered. A code keeps its meaning for ever; new ones come.
-pub(super) const CODES: &[(&str, &str)] = &[
+pub const CODES: &[(&str, &str)] = &[
     ("bad-bucket", "a bucket is asked for by a number that is none"),
     ("bad-digest", "a digest is not written as one"),
     ("bad-encoding", "the body is not whole, or not in a coding that is taken"),
@@ -21,9 +21,11 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ("bad-provider", "the provider of identities cannot be asked, or answers wrongly"),
     ("bad-serial", "a serial is not written as one"),
     ("bad-span", "a delta is asked for that leads backwards"),
+    ("bad-tag", "If-Match or If-None-Match is not written as tags in quotes, or *"),
     ("body-broken", "the body broke off; nothing was done"),
     ("body-timeout", "the body did not come in time; nothing was done"),
     ("changed", "it was changed meanwhile; read it again"),
+    ("changed-meanwhile", "what was to be changed no longer has the tag of If-Match; `etag` is that of now"),
     ("code-needed", "name and password fit, and a code of the second factor is needed as well"),
     ("conflict", "it does not fit what is there"),
     ("csrf", "a session changes something without the header bwld-csrf, or with a wrong one"),
@@ -42,6 +44,7 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ("no-account", "there is no such account"),
     ("no-oidc", "no provider of identities is set up here"),
     ("no-route", "there is nothing at this path"),
+    ("no-tag", "a condition on what has no tag"),
     ("no-token", "there is no such token"),
     ("not-acceptable", "no coding that the client takes can be had"),
     ("not-found", "there is no such list, or none that the caller may see"),
@@ -51,11 +54,13 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ("refused", "refused by form or by a guard; `refusals` says what and why"),
     ("retry", "it cannot be done now, and may be done later"),
     ("snapshot-gone", "the snapshot is no longer kept"),
+    ("tag-needed", "this overwrites something: If-Match must say what was read"),
     ("too-large", "the body is larger than the limit"),
     ("too-many-connections", "no place for another connection"),
     ("too-many-exports", "no place for another export that is made"),
     ("too-many-long-polls", "no place for another one that waits"),
     ("too-many-rules", "the program that reads the format takes fewer rules"),
+    ("too-many-searches", "no place for another search for an entry by its reference"),
     ("too-many-subscribers", "no place for another event stream"),
     ("too-many-tries", "too often tried in vain; Retry-After says when to come back"),
     ("unauthorized", "no valid token was sent"),
@@ -66,6 +71,7 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ("unknown-keyset", "there is no such key set"),
     ("unknown-list", "no such list is published"),
     ("unknown-parameter", "the query has a parameter that this call does not know"),
+    ("unknown-scheme", "there is no such category scheme"),
     ("unknown-serial", "there is no such version"),
 ];
 
@@ -89,6 +95,8 @@ struct Document<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     refusals: &'a [Refusal],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<&'a str>,
 }
 
 impl Problem {
@@ -138,6 +146,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code,
             refusals: &self.refusals,
+            etag: self.headers.iter().find(|(name, _)| *name == header::ETAG).and_then(|(_, tag)| tag.to_str().ok()),
         };
         serde_json::to_string(&document).expect("text and numbers are always written to memory")
     }

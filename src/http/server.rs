@@ -26,6 +26,7 @@ use crate::list::Digest;
 use super::app::{App, router};
 use super::connection::{Patience, Watch, Watched};
 use super::problem::Problem;
+use super::proxies::Proxies;
 use super::streams::StreamExecutor;
 use super::tls::Tls;
 
@@ -46,11 +47,13 @@ pub struct HttpOptions {
     pub stall_timeout: Duration,
     /// How long what is in flight at a shutdown may take.
     pub drain_timeout: Duration,
+    /// Proxies that are believed when they name whom they speak for. They are exempt from `max_per_peer`.
+    pub proxies: Proxies,
     /// Certificate and key; none: HTTP without TLS.
     pub tls: Option<Arc<Tls>>,
 }
 
-/// Who is at the other end of a connection: an extension of each of its requests. Nothing but the operator's acts is noted down with it.
+/// Who is at the other end of a connection, or whom a proxy there speaks for: an extension of each request. Nothing but the operator's acts is noted down with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Remote {
     /// Its address.
@@ -69,6 +72,7 @@ impl Default for HttpOptions {
             idle_timeout: Duration::from_secs(90),
             stall_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
+            proxies: Proxies::default(),
             tls: None,
         }
     }
@@ -181,7 +185,8 @@ fn builder(options: &HttpOptions) -> auto::Builder<StreamExecutor> {
 impl Server {
     fn admit(self: &Arc<Self>, stream: TcpStream, address: IpAddr) {
         let place = self.places.clone().try_acquire_owned();
-        let peer = self.peers.enter(address, self.options.max_per_peer);
+        let most = if self.options.proxies.has(address) { 0 } else { self.options.max_per_peer };
+        let peer = self.peers.enter(address, most);
         let (Ok(place), Some(peer)) = (place, peer) else {
             turn_away(&stream);
             return;
@@ -219,6 +224,7 @@ impl Server {
         let service = service_fn(|mut request: Request<Incoming>| {
             let in_flight = requests.request(request.version() == hyper::Version::HTTP_2);
             request.extensions_mut().insert(in_flight);
+            let remote = o.proxies.remote(remote, request.headers());
             request.extensions_mut().insert(remote);
             self.routes.clone().oneshot(request.map(Body::new))
         });

@@ -4,11 +4,11 @@ use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
-use crate::list::Timestamp;
+use crate::list::{ListId, Timestamp};
 use crate::store::{By, digest_of};
 
 use super::state::{ACCOUNT, Account, Identity};
-use super::{Done, Grants, MAX_SCOPES, People, PeopleError, Who, document};
+use super::{Done, Grants, MAX_SCOPES, People, PeopleError, Role, Who, document};
 
 /// Longest name, in octets.
 const MAX_NAME: usize = 64;
@@ -105,7 +105,8 @@ impl People {
     /// [`PeopleError::NoAccount`], [`PeopleError::Refused`]; of the store.
     pub fn change_account(&self, name: &str, change: AccountChange, by: impl Into<By>) -> Result<AccountView, PeopleError> {
         change.grants.as_ref().map_or(Ok(()), check_grants)?;
-        let _alone = self.writing();
+        let (_alone, by) = (self.writing(), by.into());
+        self.expected(name, &by)?;
         let before = self.state().accounts.get(name).cloned().ok_or_else(|| PeopleError::NoAccount(shown(name)))?;
         let AccountChange { grants, disabled, identity } = change;
         let account = Account {
@@ -128,7 +129,12 @@ impl People {
             _ if account.identity != before.identity => "account.link",
             _ => return Ok(self.account_view(&account)),
         };
-        self.put(account, what, &by.into())
+        self.put(account, what, &by)
+    }
+
+    /// Whether an account is still what `by` expects.
+    pub(super) fn expected(&self, name: &str, by: &By) -> Result<(), PeopleError> {
+        by.expects(|| Ok(Some(digest_of(&self.account(name)?))))
     }
 
     fn check_identity(&self, name: &str, identity: &Identity) -> Result<(), PeopleError> {
@@ -149,6 +155,16 @@ impl People {
     pub fn account(&self, name: &str) -> Result<AccountView, PeopleError> {
         let account = self.state().accounts.get(name).cloned();
         account.map(|account| self.account_view(&account)).ok_or_else(|| PeopleError::NoAccount(shown(name)))
+    }
+
+    /// Why an account may not do now what takes one of these roles on a list; none: it may.
+    pub fn bars(&self, name: &str, roles: &[Role], list: &ListId) -> Option<&'static str> {
+        match self.state().accounts.get(name) {
+            None => Some("there is no such account"),
+            Some(account) if account.disabled => Some("the account is disabled"),
+            Some(account) if roles.iter().any(|role| account.grants.may(*role, Some(list))) => None,
+            Some(_) => Some("the account has no role any more that this takes"),
+        }
     }
 
     /// At most `limit` accounts by name, those behind `after`.

@@ -110,12 +110,13 @@ impl People {
     /// # Errors
     /// [`PeopleError::NoAccount`]; of the store.
     pub fn invite(&self, account: &str, by: impl Into<By>) -> Result<Invitation, PeopleError> {
-        let _alone = self.writing();
+        let (_alone, by) = (self.writing(), by.into());
+        self.expected(account, &by)?;
         let mut credential = self.credential(account)?;
         let secret = Zeroizing::new(format!("{MARK}{}", random_text()?.as_str()));
         let expires = self.clock.now().plus(self.options.set_up_seconds);
         credential.set_up = Some(SetUp { hash: Digest::of(secret.as_bytes()), expires });
-        self.put_credential(account, credential, "account.invite", &by.into(), false)?;
+        self.put_credential(account, credential, "account.invite", &by, false)?;
         Ok(Invitation { secret, expires })
     }
 
@@ -197,9 +198,10 @@ impl People {
     /// # Errors
     /// [`PeopleError::NoAccount`]; of the store.
     pub fn drop_factor(&self, account: &str, by: impl Into<By>) -> Result<(), PeopleError> {
-        let _alone = self.writing();
+        let (_alone, by) = (self.writing(), by.into());
+        self.expected(account, &by)?;
         let credential = Credential { factor: None, ..self.credential(account)? };
-        self.put_credential(account, credential, "factor.drop", &by.into(), true)
+        self.put_credential(account, credential, "factor.drop", &by, true)
     }
 
     /// What is kept of an account's ways in.

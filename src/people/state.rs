@@ -20,9 +20,6 @@ pub(super) const SESSION: &str = "session";
 /// When a token was last used.
 pub(super) const USE: &str = "token-use";
 
-/// Documents read at once.
-const PAGE: usize = 1_000;
-
 /// An account.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Account {
@@ -122,16 +119,12 @@ impl State {
 /// A whole table.
 fn table<T: DeserializeOwned>(store: &Store, table: &str) -> Result<BTreeMap<String, T>, StoreError> {
     let mut all = BTreeMap::new();
-    let mut after = String::new();
-    loop {
-        let page = store.documents(table, &after, PAGE)?;
-        let Some((last, _)) = page.last() else { return Ok(all) };
-        after.clone_from(last);
-        for (key, value) in page {
-            let value = serde_json::from_value(value).map_err(|e| StoreError::Refused {
-                reason: format!("the document {table} {key} cannot be read ({e}); it was written by another version of bwld"),
-            })?;
-            all.insert(key, value);
-        }
-    }
+    store.each_document(table, |key, value| {
+        let value = serde_json::from_value(value).map_err(|e| StoreError::Refused {
+            reason: format!("the document {table} {key} cannot be read ({e}); it was written by another version of bwld"),
+        })?;
+        all.insert(key, value);
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(all)
 }

@@ -124,6 +124,10 @@ pub struct StagedView {
     pub refused_total: u64,
     /// Guards that would have to be forced by name: `max-added`, `max-removed`, `protected` is never forced.
     pub guards: Vec<Refusal>,
+    /// What does not stand against it and should be known: targets that a list of the other colour has as well. Of a publication
+    /// and its preview; empty elsewhere.
+    #[serde(default)]
+    pub notices: Vec<Refusal>,
 }
 
 /// How an import relates to what the list holds.

@@ -1,26 +1,33 @@
 //! Review of what is staged: who staged it, who else approved exactly that.
 //!
-//! Guarantees: an approval is of the staged changes as they are, by their digest, and falls with the next change to them;
-//! whoever staged any part of them cannot approve them; publishing without the approvals that the list demands is possible only by
-//! the name of this guard, which the version then bears, and is kept as a document until somebody has looked at it.
+//! Guarantees: an approval is of the staged changes as they are, by their digest, falls with the next change to them, and
+//! counts only while its account may still approve; whoever staged any part of them cannot approve them; publishing without
+//! the approvals that the list demands is possible only by the name of this guard, which the version then bears, and is kept
+//! as a document until somebody has looked at it.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::list::{Colour, Digest, ListId, Serial, Timestamp};
+use crate::list::{Digest, ListId, Serial, Timestamp};
 use crate::store::{By, Record, VersionRecord};
 
 use super::error::cut;
+use super::guards::check_asked;
 use super::lines::Lines as _;
 use super::state::State;
-use super::{PublishError, Publisher, Refusal};
+use super::{Counts, PublishError, Publisher, Refusal};
 
 /// Documents of what is staged, by the list's name.
 const TABLE: &str = "review";
 /// Documents of publications that went out before they were reviewed, by list and serial.
 pub(super) const UNREVIEWED: &str = "unreviewed";
 /// The guard's name.
-pub(super) const GUARD: &str = "approvals";
+const GUARD: &str = "approvals";
+
+/// Whether a publication that overrides these guards goes out without the approvals that its list demands: an owner's, in an emergency.
+pub fn forces_approvals(force: &[String]) -> bool {
+    force.iter().any(|name| name == GUARD)
+}
 
 /// Who stands behind what is staged.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -51,6 +58,9 @@ pub struct Unreviewed {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// Who staged or wrote any part of it.
+    #[serde(default)]
+    pub staged_by: Vec<String>,
 }
 
 impl Unreviewed {
@@ -78,6 +88,7 @@ impl Publisher {
         let slot = self.slot(id)?;
         let state = slot.lock();
         let (by, mut review) = (by.into(), self.review_of(&state)?);
+        check_asked(&by.reason, &[])?;
         let refuse = |text: String, reason: &str, hint: &str| {
             let refusal = Refusal { place: "digest".into(), text, reason: reason.into(), hint: hint.into() };
             Err(PublishError::Refused(vec![refusal]))
@@ -96,37 +107,56 @@ impl Publisher {
         Ok(review)
     }
 
-    /// Publications that went out before they were reviewed, oldest first.
+    /// From now on approvals of what is staged count only as long as `counts` says so. To be called once.
+    pub fn count_approvals_by(&self, counts: Counts) {
+        let _ = self.counts.set(counts);
+    }
+
+    /// Publications of the lists that `shows` names that went out before they were reviewed, oldest first.
     ///
     /// # Errors
     /// Of the store.
-    pub fn unreviewed(&self) -> Result<Vec<Unreviewed>, PublishError> {
-        let rows = self.store.documents(UNREVIEWED, "", 1_000)?;
-        Ok(rows.into_iter().filter_map(|(_, value)| serde_json::from_value(value).ok()).collect())
+    pub fn unreviewed(&self, shows: &dyn Fn(&ListId) -> bool) -> Result<Vec<Unreviewed>, PublishError> {
+        let mut all = Vec::<Unreviewed>::new();
+        self.store.each_document(UNREVIEWED, |_, value| {
+            all.extend(serde_json::from_value::<Unreviewed>(value).ok().filter(|one| shows(&one.list)));
+            Ok::<_, PublishError>(())
+        })?;
+        all.sort_by_key(|one| one.at);
+        Ok(all)
     }
 
     /// Says that somebody else has looked at such a publication.
     ///
     /// # Errors
-    /// [`PublishError::Refused`] if there is none of this serial, or `by` published it.
+    /// [`PublishError::Refused`] if there is none of this serial, or `by` staged a part of it or published it.
     pub fn reviewed(&self, id: &ListId, serial: Serial, by: impl Into<By>) -> Result<(), PublishError> {
         let (by, key) = (by.into(), Unreviewed::key(id, serial));
+        check_asked(&by.reason, &[])?;
         let refuse = |reason: &str| {
             let hint = "`bwld queue` shows those that wait".into();
             Err(PublishError::Refused(vec![Refusal { place: "serial".into(), text: serial.to_string(), reason: reason.into(), hint }]))
         };
         let Some(value) = self.store.document(UNREVIEWED, &key)? else { return refuse("no such publication waits for a review") };
-        if value["by"].as_str() == Some(&*by.who) {
+        let waits: Unreviewed = serde_json::from_value(value).map_err(|e| PublishError::System(e.to_string()))?;
+        if waits.by == by.who {
             return refuse("who published it cannot be the one who reviews it");
+        }
+        if waits.staged_by.contains(&by.who) {
+            return refuse("who staged or wrote a part of it cannot be the one who reviews it");
         }
         let act = by.act(self.clock.now(), "list.reviewed", format!("list:{id} serial:{serial}"));
         Ok(by.commit(&self.store, Record::Document { table: UNREVIEWED.into(), key, value: None }, act)?)
     }
 
     /// The document that keeps a publication without approvals in the queue.
-    pub(super) fn unreviewed_record(&self, list: &ListId, version: &VersionRecord) -> Result<Record, PublishError> {
-        let (serial, at) = (version.serial, version.at);
-        let unreviewed = Unreviewed { list: list.clone(), serial, at, by: version.by.clone(), reason: version.reason.clone() };
+    pub(super) fn unreviewed_record(&self, state: &State, version: &VersionRecord, hands: &[String]) -> Result<Record, PublishError> {
+        let (list, serial, at) = (&state.meta.id, version.serial, version.at);
+        let (by, reason, mut staged_by) = (version.by.clone(), version.reason.clone(), self.review_of(state)?.staged_by);
+        staged_by.extend_from_slice(hands);
+        staged_by.sort_unstable();
+        staged_by.dedup();
+        let unreviewed = Unreviewed { list: list.clone(), serial, at, by, reason, staged_by };
         let value = serde_json::to_value(&unreviewed).map_err(|e| PublishError::System(e.to_string()))?;
         Ok(Record::Document { table: UNREVIEWED.into(), key: Unreviewed::key(list, serial), value: Some(value) })
     }
@@ -138,8 +168,12 @@ impl Publisher {
         let kept: StagedReview = kept.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
         let mut review = if kept.digest == Some(staged.digest) { kept } else { StagedReview::default() };
         review.digest = Some(staged.digest);
+        if let Some(counts) = self.counts.get() {
+            review.approved_by.retain(|who| counts(who, &state.meta.id));
+        }
         review.popular = self.popular_in(state)?;
-        review.needed = state.demands.policy.approvals + u8::from(!review.popular.is_empty());
+        let policy = &state.demands.policy;
+        review.needed = policy.approvals + if review.popular.is_empty() { 0 } else { policy.popular_approvals };
         Ok(review)
     }
 
@@ -150,7 +184,7 @@ impl Publisher {
             return Ok(None);
         }
         let popular = match review.popular.first() {
-            Some(name) => format!(" (one of them because of popular names, as {name})"),
+            Some(name) => format!(" ({} of them because of popular names, as {name})", state.demands.policy.popular_approvals),
             None => String::new(),
         };
         Ok(Some(Refusal {
@@ -167,15 +201,13 @@ impl Publisher {
     fn popular_in(&self, state: &State) -> Result<Vec<String>, PublishError> {
         let mut found = Vec::new();
         let Some(staged) = &state.staged else { return Ok(found) };
-        if state.meta.colour != Colour::Black || !state.demands.policy.popular || self.options.popular.is_empty() {
-            return Ok(found);
-        }
+        let Some(popular) = state.demands.popular(state.meta.colour, &self.options.popular) else { return Ok(found) };
         let mut lines = staged.lines(self.store.artefacts())?;
         while found.len() < 10
             && let Some(line) = lines.next_line()?
         {
             let rule = crate::list::rule_of(&line[1..]);
-            if !line.starts_with('-') && self.options.popular.forbids(rule) {
+            if !line.starts_with('-') && popular.has(rule) {
                 found.push(cut(rule));
             }
         }

@@ -6,25 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
-use crate::list::{Change, ChangeSet, Entry, ListId, Rule, Serial};
-use crate::store::{ArtefactKind, By, Content, DeltaRef, PublishedList, Record, VersionRecord};
+use crate::list::{ChangeSet, Entry, ListId, Rule, Serial};
+use crate::store::{ArtefactKind, By, DeltaRef, Record};
 
 use super::changes::Staged;
-use super::error::cut;
 use super::lines::SmallChanges;
-use super::publish::{LISTED, place};
-use super::state::{State, delta_ref, read_delta, replay};
+use super::publish::LISTED;
+use super::state::{State, read_delta};
 use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal, StagedView};
-
-/// Table of what entries were before a version removed or replaced them, by list and serial.
-pub(super) const BEFORE: &str = "before";
-/// Most entries that are kept so.
-const MAX_BEFORE: u64 = 2_000;
-/// Most changes of a version that can be undone.
-const MAX_UNDO: u64 = 200_000;
 
 /// What is wished of a rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,20 +39,18 @@ pub struct Beside {
     pub dry_run: bool,
 }
 
-/// Makes the records that go into the frame of the version of this serial.
-pub type Records<'a> = &'a dyn Fn(Serial) -> Vec<Record>;
+/// Hands out the change lines of a version, sign first.
+pub type EachChange<'a> = &'a dyn Fn(&mut dyn FnMut(&str)) -> Result<(), PublishError>;
 
-/// A version undone, or what undoing it would do.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Undone {
-    /// The version that undid it; none on a dry run, or if nothing was left to undo.
-    pub version: Option<VersionRecord>,
-    /// What it changed or would.
-    pub changes: StagedView,
-    /// Changes that could not be reversed, for the entry is another one by now.
-    pub conflicts: Vec<Refusal>,
-    /// How many those are.
-    pub conflicts_total: u64,
+/// Makes the records that go into the frame of the version of this serial with these changes.
+pub type Records<'a> = &'a dyn Fn(Serial, EachChange<'_>) -> Result<Vec<Record>, PublishError>;
+
+/// What is published beside what is staged.
+pub(super) enum Own {
+    /// Change lines by rule.
+    Few(SmallChanges),
+    /// An artefact of them: too many to fit what is staged to.
+    Many(Staged),
 }
 
 impl Publisher {
@@ -79,7 +66,7 @@ impl Publisher {
         records: Records<'_>,
         by: impl Into<By>,
     ) -> Result<PublishReport, PublishError> {
-        super::publish::check_force(&how.force)?;
+        super::guards::check_asked(&how.reason, &how.force)?;
         let slot = self.slot(id)?;
         let mut state = slot.lock();
         state.in_service()?;
@@ -89,23 +76,29 @@ impl Publisher {
                 lines.insert(rule, line);
             }
         }
-        self.beside(&mut state, lines, how, records, by.into())
+        self.beside(&mut state, Own::Few(lines), how, records, by.into())
     }
 
-    fn beside(
+    pub(super) fn beside(
         &self,
         state: &mut State,
-        lines: SmallChanges,
+        own: Own,
         how: &Beside,
         records: Records<'_>,
         by: By,
     ) -> Result<PublishReport, PublishError> {
-        if lines.is_empty() {
+        let artefacts = self.store.artefacts();
+        let (fitted, mut own) = match own {
+            Own::Few(lines) => {
+                let fitted = if how.dry_run { None } else { self.fitted(state, &lines)? };
+                (fitted, Staged::put(artefacts, lines)?)
+            }
+            Own::Many(_) if state.staged.is_some() && !how.dry_run => return Err(in_the_way()),
+            Own::Many(staged) => (None, staged),
+        };
+        if own.tally.total() == 0 {
             return Ok(PublishReport { version: None, changes: StagedView::default() });
         }
-        let artefacts = self.store.artefacts();
-        let fitted = if how.dry_run { None } else { self.fitted(state, &lines)? };
-        let mut own = Staged::put(artefacts, lines)?;
         own.screened = false;
         let digest = own.digest;
         let held = state.staged.replace(own);
@@ -113,10 +106,10 @@ impl Publisher {
             if how.dry_run {
                 return Ok(PublishReport { version: None, changes });
             }
-            let serial = place(state)?.serial;
-            let by = by.clone().with(records(serial)).with(fitted.iter().flat_map(|(_, records)| records.iter().cloned()));
+            let by = self.with_notices(by.clone(), &state.meta.id, &changes.notices);
+            let by = by.with(fitted.iter().flat_map(|(_, records)| records.iter().cloned()));
             let request = PublishRequest { reason: how.reason.clone(), ..PublishRequest::default() };
-            let version = self.publish_staged(state, &request, forced, &by)?;
+            let version = self.publish_staged(state, &request, forced, records, &by)?;
             Ok(PublishReport { version: Some(version), changes })
         });
         state.staged = match &done {
@@ -194,166 +187,15 @@ impl Publisher {
         let state = slot.lock();
         self.staged_lines_of(&state, &rules.iter().map(|rule| (rule.clone(), (None, String::new()))).collect())
     }
-
-    /// Reverses the changes of a version by a new one. With `partial` those that can be reversed, else all or none.
-    ///
-    /// # Errors
-    /// [`PublishError::Refused`] by a guard, if the version's changes are no longer kept, or if some cannot be reversed.
-    pub fn undo(&self, id: &ListId, serial: Serial, partial: bool, how: &Beside, by: impl Into<By>) -> Result<Undone, PublishError> {
-        super::publish::check_force(&how.force)?;
-        let slot = self.slot(id)?;
-        let mut state = slot.lock();
-        state.in_service()?;
-        let (lines, conflicts, conflicts_total) = self.reversed(&state, serial)?;
-        if conflicts_total > 0 && !partial && !how.dry_run {
-            return Err(PublishError::Refused(conflicts));
-        }
-        let by = by.into();
-        let reason = match how.reason.as_str() {
-            "" => format!("undoes version {serial}"),
-            reason => format!("undoes version {serial}: {reason}"),
-        };
-        let report = self.beside(&mut state, lines, &Beside { reason, ..how.clone() }, &|_| Vec::new(), by)?;
-        Ok(Undone { version: report.version, changes: report.changes, conflicts, conflicts_total })
-    }
-
-    /// Change lines that reverse a version, and what cannot be reversed.
-    fn reversed(&self, state: &State, serial: Serial) -> Result<(SmallChanges, Vec<Refusal>, u64), PublishError> {
-        let refuse = |reason: &str, hint: &str| {
-            let (place, text) = ("serial".into(), serial.to_string());
-            PublishError::Refused(vec![Refusal { place, text, reason: reason.into(), hint: hint.into() }])
-        };
-        let gone = || refuse("its changes are not kept", "`bwld log` shows the versions; make the changes anew");
-        let published = state.published.as_ref().ok_or_else(gone)?;
-        let version = self.store.versions(&state.meta.id, serial.next(), 1)?.pop().filter(|v| v.serial == serial).ok_or_else(gone)?;
-        if version.added + version.removed + version.replaced > MAX_UNDO {
-            return Err(refuse("it changed more than 200,000 entries", "import the list as it was, with --replace"));
-        }
-        let changes = match delta_ref(&version) {
-            Some(delta) if published.deltas.contains(&delta) => read_delta(self.store.artefacts(), &delta)?.changes,
-            Some(_) => return Err(gone()),
-            // A change as large as the list has no delta; its two bases are there for a while.
-            None => self.between(published, serial)?.ok_or_else(gone)?,
-        };
-        let old =
-            if version.removed + version.replaced > 0 { self.before(state, published, serial)? } else { Before::Lines(BTreeMap::new()) };
-        let (mut lines, mut conflicts, mut total) = (SmallChanges::new(), Vec::new(), 0);
-        for change in changes.iter() {
-            let rule = Rule::trusted(change.rule_str());
-            let now = published.content.get(&rule)?;
-            let was = match change {
-                Change::Add(_) => None,
-                _ => Some(old.get(&rule)?),
-            };
-            let reversed = match (change, now, was) {
-                (Change::Add(_), None, _) => continue,
-                (Change::Add(entry), Some(now), _) if now == *entry => format!("-{rule}"),
-                (Change::Replace(entry), Some(now), Some(Some(was))) if now == *entry => format!("~{}", was.line()),
-                (Change::Replace(_), Some(now), Some(Some(was))) if now == was => continue,
-                (Change::Remove(_), None, Some(Some(was))) => format!("+{}", was.line()),
-                (Change::Remove(_), Some(now), Some(Some(was))) if now == was => continue,
-                (_, _, was) => {
-                    total += 1;
-                    if conflicts.len() < LISTED {
-                        let reason = if was == Some(None) { "what it was before is not kept" } else { "it was changed again since" };
-                        let hint = "change it by hand, or undo the rest with --partial".into();
-                        conflicts.push(Refusal { place: "conflict".into(), text: cut(rule.as_str()), reason: reason.into(), hint });
-                    }
-                    continue;
-                }
-            };
-            lines.insert(rule.as_str().into(), reversed.into());
-        }
-        Ok((lines, conflicts, total))
-    }
-
-    /// What a version without a delta changed: its base against the content before it, if both are there.
-    fn between(&self, published: &PublishedList, serial: Serial) -> Result<Option<ChangeSet>, PublishError> {
-        let artefacts = self.store.artefacts();
-        let Some(base) = published.bases.iter().find(|base| base.serial == serial) else { return Ok(None) };
-        let Some(before) = self.content_before(published, serial)? else { return Ok(None) };
-        let after = Content::open(&artefacts.path(ArtefactKind::Buckets, &base.buckets))?;
-        if before.entries().max(after.entries()) > 2 * MAX_UNDO {
-            return Ok(None);
-        }
-        let (old, new) = (entries_of(&before)?, entries_of(&after)?);
-        let mut changes = ChangeSet::default();
-        let misfit = |_| PublishError::System("two bases do not differ as bases do; run `bwld check`".into());
-        for (rule, entry) in &new {
-            match old.get(rule) {
-                None => changes.push(Change::Add(entry.clone())).map_err(misfit)?,
-                Some(other) if other != entry => changes.push(Change::Replace(entry.clone())).map_err(misfit)?,
-                Some(_) => {}
-            }
-        }
-        for rule in old.keys().filter(|rule| !new.contains_key(rule)) {
-            changes.push(Change::Remove(rule.clone())).map_err(misfit)?;
-        }
-        Ok(Some(changes))
-    }
-
-    /// The content before a version: an older base, and what the versions since changed.
-    fn content_before(&self, published: &PublishedList, serial: Serial) -> Result<Option<Content>, PublishError> {
-        let artefacts = self.store.artefacts();
-        let Some(base) = published.bases.iter().rev().find(|base| base.serial < serial) else { return Ok(None) };
-        let count = usize::try_from(serial.get() - base.serial.get() - 1).unwrap_or(usize::MAX);
-        let mut since = if count == 0 { Vec::new() } else { self.store.versions(&published.meta.id, Some(serial), count)? };
-        since.reverse();
-        let deltas: Vec<DeltaRef> = since.iter().filter_map(delta_ref).collect();
-        if deltas.len() != count {
-            return Ok(None);
-        }
-        let content = Content::open(&artefacts.path(ArtefactKind::Buckets, &base.buckets))?;
-        replay(artefacts, content, deltas.iter()).map(Some)
-    }
-
-    /// What the entries that a version removed or replaced were before.
-    fn before(&self, state: &State, published: &PublishedList, serial: Serial) -> Result<Before, PublishError> {
-        if let Some(value) = self.store.document(BEFORE, &format!("{}/{:020}", state.meta.id, serial.get()))? {
-            let lines: Vec<String> = serde_json::from_value(value).map_err(|e| PublishError::System(e.to_string()))?;
-            let entries = lines.iter().map(|line| Entry::trusted(line));
-            return Ok(Before::Lines(entries.map(|entry| (entry.rule(), entry)).collect()));
-        }
-        Ok(self.content_before(published, serial)?.map_or_else(|| Before::Lines(BTreeMap::new()), Before::Content))
-    }
-
-    /// The document that keeps what the staged changes remove or replace, if they are few.
-    pub(super) fn before_record(&self, state: &State, serial: Serial) -> Result<Option<Record>, PublishError> {
-        let (Some(published), Some(staged)) = (&state.published, &state.staged) else { return Ok(None) };
-        let count = staged.tally.removed + staged.tally.replaced;
-        let Some(small) = staged.small.as_ref().filter(|_| count > 0 && count <= MAX_BEFORE) else { return Ok(None) };
-        let mut lines = Vec::new();
-        for (rule, _) in small.iter().filter(|(_, line)| !line.starts_with('+')) {
-            lines.extend(published.content.get(&Rule::trusted(rule))?.map(|entry| entry.line().to_owned()));
-        }
-        let key = format!("{}/{:020}", state.meta.id, serial.get());
-        Ok(Some(Record::Document { table: BEFORE.into(), key, value: Some(lines.into()) }))
-    }
 }
 
-/// Entries as they were before a version.
-enum Before {
-    Lines(BTreeMap<Rule, Entry>),
-    Content(Content),
-}
-
-impl Before {
-    fn get(&self, rule: &Rule) -> Result<Option<Entry>, PublishError> {
-        match self {
-            Before::Lines(lines) => Ok(lines.get(rule).cloned()),
-            Before::Content(content) => Ok(content.get(rule)?),
-        }
-    }
-}
-
-/// The entries of a content that is small enough, each bucket compared with its digest.
-fn entries_of(content: &Content) -> Result<BTreeMap<Rule, Entry>, PublishError> {
-    let mut entries = BTreeMap::new();
-    for b in 0..1u32 << content.tree().bits() {
-        let lines = String::from_utf8(content.bucket(b)?).map_err(|e| PublishError::System(e.to_string()))?;
-        entries.extend(lines.lines().map(Entry::trusted).map(|entry| (entry.rule(), entry)));
-    }
-    Ok(entries)
+fn in_the_way() -> PublishError {
+    PublishError::Refused(vec![Refusal {
+        place: "staged".into(),
+        text: String::new(),
+        reason: "so many changes cannot go out beside what is staged".into(),
+        hint: "publish or discard what is staged first".into(),
+    }])
 }
 
 /// A rule and its change line.

@@ -47,6 +47,7 @@ impl Publisher {
                 report.problems.push(format!("list {}: staged changes: {e}; stage them again", slot.id));
             }
         }
+        report.problems.extend(self.check_kept());
         report
     }
 

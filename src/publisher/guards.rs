@@ -6,7 +6,7 @@ use crate::store::ListMeta;
 
 use super::error::cut;
 use super::policy::Demands;
-use super::{ListPolicy, Protected, PublisherOptions, Refusal};
+use super::{ListPolicy, Protected, PublishError, PublisherOptions, Refusal};
 
 /// How many of each there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -37,6 +37,32 @@ impl Tally {
 
 /// Names of the guards that can be forced.
 pub(super) const FORCEABLE: [&str; 4] = ["max-added", "max-removed", "max-changed", "approvals"];
+
+/// Longest reason of a publication or another act, in octets.
+const MAX_REASON: usize = 1_000;
+
+/// Refuses a reason that is no line for the log, and names that are none of a guard that can be forced.
+///
+/// # Errors
+/// [`PublishError::Refused`] with each place.
+pub fn check_asked(reason: &str, force: &[String]) -> Result<(), PublishError> {
+    let mut refusals = Vec::new();
+    let mut refuse = |place: String, text: &str, reason: &str, hint: String| {
+        refusals.push(Refusal { place, text: cut(text), reason: reason.into(), hint });
+    };
+    if reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
+        refuse("reason".into(), reason, "longer than 1,000 octets, or more than one line", "write one line".into());
+    }
+    if force.len() > FORCEABLE.len() {
+        refuse("force".into(), &force.len().to_string(), "more names than there are guards", "name each once".into());
+    } else {
+        for (at, name) in force.iter().enumerate().filter(|(_, name)| !FORCEABLE.contains(&name.as_str())) {
+            let hint = format!("name {}", FORCEABLE.join(" or "));
+            refuse(format!("force[{at}]"), name, "there is no such guard that can be forced", hint);
+        }
+    }
+    if refusals.is_empty() { Ok(()) } else { Err(PublishError::Refused(refusals)) }
+}
 
 /// The guards against too much at once: refused is what is more than the share *and* more than the number.
 pub(super) fn too_much(tally: Tally, entries: u64, options: &PublisherOptions, policy: &ListPolicy) -> Vec<Refusal> {

@@ -117,6 +117,7 @@ impl Publisher {
         let (fresh, meta, demands) = {
             let state = slot.lock();
             state.in_service()?;
+            by.expects(|| self.staged_tag(&state))?;
             (is_fresh(&state), state.meta.clone(), state.demands.clone())
         };
         // Reading takes long; others may look at the list and change it meanwhile.
@@ -128,6 +129,7 @@ impl Publisher {
         let mut sorted = sorter.finish()?;
         let mut state = slot.lock();
         state.in_service()?;
+        by.expects(|| self.staged_tag(&state))?;
         let refused = options.strict && summary.issues_total > 0;
         let write = !options.dry_run && !refused;
         let (found, staged) = self.merge(&state, &mut sorted, options.mode, write)?;
@@ -148,11 +150,12 @@ impl Publisher {
         let mut rest = rest.map(Sorter::finish).transpose()?;
         let mut state = slot.lock();
         state.in_service()?;
+        let artefacts = self.store.artefacts();
+        by.expects(|| self.staged_tag(&state)).inspect_err(|_| artefacts.let_go(ArtefactKind::Changes, &ahead.digest))?;
         if rest.is_none() && is_fresh(&state) {
             let staged = Staged { screened: Arc::ptr_eq(meta, &state.meta) && Arc::ptr_eq(demands, &state.demands), ..ahead };
             return self.finish_import(&mut state, summary, found, Some(staged), duplicates, options.mode, by);
         }
-        let artefacts = self.store.artefacts();
         artefacts.let_go(ArtefactKind::Changes, &ahead.digest);
         let (all, staged) = {
             let later: Box<dyn Lines + '_> = match &mut rest {

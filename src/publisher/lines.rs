@@ -56,7 +56,7 @@ impl<L: Lines + ?Sized> Lines for Box<L> {
 }
 
 /// A stream with its next line in hand.
-struct Ahead<L> {
+pub(super) struct Ahead<L> {
     lines: L,
     /// Octets of sign before the rule.
     signed: usize,
@@ -66,13 +66,13 @@ struct Ahead<L> {
 }
 
 impl<L: Lines> Ahead<L> {
-    fn new(lines: L, signed: bool) -> io::Result<Ahead<L>> {
+    pub(super) fn new(lines: L, signed: bool) -> io::Result<Ahead<L>> {
         let mut ahead = Ahead { lines, signed: usize::from(signed), line: String::with_capacity(256), rule_end: 0, there: true };
         ahead.advance()?;
         Ok(ahead)
     }
 
-    fn advance(&mut self) -> io::Result<()> {
+    pub(super) fn advance(&mut self) -> io::Result<()> {
         self.line.clear();
         match self.lines.next_line()? {
             Some(line) => {
@@ -96,17 +96,17 @@ impl<L: Lines> Ahead<L> {
         Ok(())
     }
 
-    fn rule(&self) -> Option<&str> {
+    pub(super) fn rule(&self) -> Option<&str> {
         self.there.then(|| &self.line[self.signed..self.rule_end])
     }
 
     /// The line if it is of this rule.
-    fn at(&self, rule: &str) -> Option<&str> {
+    pub(super) fn at(&self, rule: &str) -> Option<&str> {
         (self.rule() == Some(rule)).then_some(&*self.line)
     }
 }
 
-fn least(rules: [Option<&str>; 3]) -> Option<&str> {
+pub(super) fn least(rules: [Option<&str>; 3]) -> Option<&str> {
     rules.into_iter().flatten().min()
 }
 
@@ -184,11 +184,12 @@ pub(super) fn stage<E: From<io::Error>>(
     }
 }
 
-/// The `published` entries after `changes`, strictly.
+/// The `published` entries after `changes`, strictly; those that are removed or replaced go to `gone`.
 pub(super) fn apply<E: From<io::Error>>(
     published: impl Lines,
     changes: impl Lines,
     mut out: impl FnMut(&str) -> Result<(), E>,
+    mut gone: impl FnMut(&str) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut published = Ahead::new(published, false)?;
     let mut changes = Ahead::new(changes, true)?;
@@ -213,6 +214,7 @@ pub(super) fn apply<E: From<io::Error>>(
             out(body)?;
         }
         if present {
+            gone(&published.line)?;
             published.advance()?;
         }
         changes.advance()?;
@@ -335,7 +337,11 @@ mod tests {
             prop_assert_eq!(&staged, &diff(&published, &target));
 
             let mut after = Vec::new();
-            apply::<io::Error>(lines(&published), staged.into_iter(), |line| { after.push(line.to_owned()); Ok(()) }).unwrap();
+            let mut gone = Vec::new();
+            let kept = |lines: &mut Vec<String>, line: &str| { lines.push(line.to_owned()); Ok(()) };
+            apply::<io::Error>(lines(&published), staged.into_iter(), |line| kept(&mut after, line), |line| kept(&mut gone, line)).unwrap();
+            let changed = published.iter().filter(|(rule, line)| target.get(*rule) != Some(*line));
+            prop_assert_eq!(gone, changed.map(|(_, line)| line.clone()).collect::<Vec<_>>());
             prop_assert_eq!(after, target.into_values().collect::<Vec<_>>());
         }
     }
@@ -345,7 +351,7 @@ mod tests {
         let list = || vec!["domain:b.example".to_owned()].into_iter();
         for change in ["+domain:b.example", "-domain:a.example", "~domain:c.example"] {
             let changes = vec![change.to_owned()].into_iter();
-            assert!(apply::<io::Error>(list(), changes, |_| Ok(())).is_err(), "{change}");
+            assert!(apply::<io::Error>(list(), changes, |_| Ok(()), |_| Ok(())).is_err(), "{change}");
         }
     }
 }

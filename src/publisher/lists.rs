@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::list::{Code, ListId, Serial};
+use crate::list::{Code, Digest, ListId, Serial};
 use crate::store::{By, Content, ListMeta, PublishedList, Record, digest_of};
 use crate::wire::Act;
 
 use super::base::list_lines;
 use super::error::cut;
 use super::lines::Lines;
+use super::policy::Demands;
 use super::state::{Slot, State};
 use super::{ListPatch, ListView, LogPage, NewList, PublishError, Publisher, Refusal};
 
@@ -34,8 +35,8 @@ impl Publisher {
         Ok(view(&self.slot(id)?.lock()))
     }
 
-    /// Makes a list. It is served once it is published. A name that was removed goes on with its serials, if its colour is
-    /// the same.
+    /// Makes a list. It is served once it is published. A name that was removed goes on with its serials and with what it
+    /// demanded, if its colour is the same.
     ///
     /// # Errors
     /// [`PublishError::Refused`] by form; [`PublishError::ListExists`].
@@ -88,6 +89,8 @@ impl Publisher {
         if let Some(known) = known {
             (state.last, state.floor) = (known.last, known.floor);
         }
+        // What a list of this name demanded before it was removed is demanded of it again, at once as after a restart.
+        state.demands = Arc::new(Demands::load(&self.store, &state.meta.id)?);
         Ok(state)
     }
 
@@ -96,11 +99,12 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Refused`] by form; [`PublishError::NoList`].
     pub fn set_list(&self, id: &ListId, patch: ListPatch, by: impl Into<By>) -> Result<ListView, PublishError> {
-        let slot = self.slot(id)?;
+        let (slot, by) = (self.slot(id)?, by.into());
         let mut state = slot.lock();
+        by.expects(|| tag(&state))?;
         let meta = patched(&state.meta, patch)?;
         if meta != *state.meta {
-            let (by, at) = (by.into(), self.clock.now());
+            let at = self.clock.now();
             let act = by.act(at, "list.describe", format!("list:{id}"));
             let act = Act { before: Some(digest_of(&*state.meta)), after: Some(digest_of(&meta)), ..act };
             by.commit(&self.store, Record::List { meta: meta.clone(), at, by: by.who.clone() }, act)?;
@@ -122,10 +126,22 @@ impl Publisher {
     ///
     /// # Errors
     /// The same.
-    pub fn would_set_list(&self, id: &ListId, patch: ListPatch) -> Result<ListView, PublishError> {
+    pub fn would_set_list(&self, id: &ListId, patch: ListPatch, by: &By) -> Result<ListView, PublishError> {
         let slot = self.slot(id)?;
         let state = slot.lock();
+        by.expects(|| tag(&state))?;
         Ok(ListView { meta: patched(&state.meta, patch)?, ..view(&state) })
+    }
+
+    /// The list that [`Publisher::remove_list`] would remove; removes nothing.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn would_remove_list(&self, id: &ListId, by: &By) -> Result<ListView, PublishError> {
+        let slot = self.slot(id)?;
+        let state = slot.lock();
+        by.expects(|| tag(&state))?;
+        Ok(view(&state))
     }
 
     /// Offers a list no longer. Its serials stay known for ever.
@@ -138,6 +154,7 @@ impl Publisher {
         let mut slots = self.slots_mut();
         let state = slot.lock();
         let (by, at) = (by.into(), self.clock.now());
+        by.expects(|| tag(&state))?;
         let before = state.last.map(|(_, version)| version);
         let act = Act { before, ..by.act(at, "list.remove", format!("list:{id}")) };
         by.commit(&self.store, Record::ListRemoved { list: id.clone(), at, by: by.who.clone() }, act)?;
@@ -206,6 +223,11 @@ fn patched(meta: &ListMeta, patch: ListPatch) -> Result<ListMeta, PublishError> 
     meta.categories = patch.categories.unwrap_or(meta.categories);
     settle(&mut meta)?;
     Ok(meta)
+}
+
+/// The tag of a list: of what [`Publisher::view`] shows.
+fn tag(state: &State) -> Result<Option<Digest>, PublishError> {
+    Ok(Some(digest_of(&view(state))))
 }
 
 fn view(state: &State) -> ListView {

@@ -50,6 +50,7 @@ impl Publisher {
                 failed.get_or_insert(e);
             }
         }
+        self.drop_undo()?;
         let kept = self.store.maintain()?;
         let swept = kept.swept;
         report.segments_archived = kept.archived;
@@ -103,7 +104,7 @@ impl Publisher {
         };
         let (base, root, ()) = write_base(artefacts, &header, head.root.bits, Haste::Later, |sender| {
             let lines = list_lines(artefacts, published.bases.last(), &published.content)?;
-            apply(lines, NoLines, |line| sender.push([line, ""]))?;
+            apply(lines, NoLines, |line| sender.push([line, ""]), |_| Ok(()))?;
             Ok(())
         })?;
         if root != head.root {

@@ -11,12 +11,15 @@ mod api;
 mod approval;
 mod base;
 mod beside;
+mod both;
 mod changes;
 mod check;
 mod chunks;
 mod error;
 mod guards;
 mod import;
+mod kept;
+mod line_writer;
 mod lines;
 mod lists;
 mod maintain;
@@ -30,10 +33,12 @@ mod publish;
 mod reading;
 mod sign;
 mod stage;
+mod staged;
 mod state;
+mod undo;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::list::{Digest, ListId};
 use crate::store::{Catalog, Clock, Store};
@@ -45,9 +50,11 @@ pub use api::{
     ChangeRequest, CheckReport, ImportMode, ImportReport, ListPatch, ListView, LogPage, NewList, PublishReport, PublishRequest, PutEntry,
     Refusal, StagedView,
 };
-pub use approval::{StagedReview, Unreviewed};
-pub use beside::{Beside, Undone, Wish};
+pub use approval::{StagedReview, Unreviewed, forces_approvals};
+pub use beside::{Beside, EachChange, Records, Wish};
+pub use both::{BOTH_COLOURS, same_target};
 pub use error::{Class, PublishError};
+pub use guards::check_asked;
 pub use import::ImportOptions;
 pub use maintain::Maintenance;
 pub use metrics::{PublisherMetrics, Signed};
@@ -55,11 +62,16 @@ pub use options::PublisherOptions;
 pub use policy::ListPolicy;
 pub use progress::ImportProgress;
 pub use protect::{Protected, ProtectedError};
+pub(crate) use stage::random_reference;
+pub use undo::Undone;
 
 use state::{Slot, State};
 
 /// Told the name of a list with a new head, after it is durable. Must be quick.
 pub type Announce = Box<dyn Fn(&ListId) + Send + Sync>;
+
+/// Asked whether an approval by this account on this list still counts. Must not ask the publisher.
+pub type Counts = Box<dyn Fn(&str, &ListId) -> bool + Send + Sync>;
 
 /// The publisher.
 pub struct Publisher {
@@ -74,6 +86,8 @@ pub struct Publisher {
     keyset: RwLock<Option<Trusted>>,
     maintaining: Mutex<()>,
     metrics: PublisherMetrics,
+    /// Nobody set it: every approval counts.
+    counts: OnceLock<Counts>,
 }
 
 impl Publisher {
@@ -104,6 +118,7 @@ impl Publisher {
             keyset: RwLock::new(keyset),
             maintaining: Mutex::new(()),
             metrics: PublisherMetrics::default(),
+            counts: OnceLock::new(),
         };
         for known in publisher.store.lists()? {
             if known.removed {
@@ -132,6 +147,14 @@ impl Publisher {
     /// What it counts.
     pub fn metrics(&self) -> &PublisherMetrics {
         &self.metrics
+    }
+
+    /// Whether there is such a list, published or not.
+    ///
+    /// # Errors
+    /// [`PublishError::NoList`].
+    pub fn known(&self, id: &ListId) -> Result<(), PublishError> {
+        self.slot(id).map(|_| ())
     }
 
     fn slot(&self, id: &ListId) -> Result<Arc<Slot>, PublishError> {

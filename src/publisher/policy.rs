@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::list::ListId;
+use crate::list::{Colour, ListId};
 use crate::store::{By, Record, Store, StoreError, digest_of};
 use crate::wire::Act;
 
@@ -38,8 +38,14 @@ pub struct ListPolicy {
     pub widest_v6: u8,
     /// Names that this list may not block, beside those that no list may.
     pub protected: Vec<String>,
-    /// A change that blocks a popular name needs one approval more.
+    /// A change that blocks a popular name needs more approvals.
     pub popular: bool,
+    /// How many more, 1 to 9.
+    pub popular_approvals: u8,
+    /// Only names of this rank or a better one are popular; none: all names of the file.
+    pub popular_ranks: Option<u32>,
+    /// Popular names of this list in order of their rank, in place of the publisher's; empty: the publisher's.
+    pub popular_names: Vec<String>,
     /// Whom to write to against an entry, and how; shown with each.
     pub appeal: String,
 }
@@ -55,6 +61,9 @@ impl Default for ListPolicy {
             widest_v6: 32,
             protected: Vec::new(),
             popular: true,
+            popular_approvals: 1,
+            popular_ranks: None,
+            popular_names: Vec::new(),
             appeal: String::new(),
         }
     }
@@ -65,6 +74,21 @@ impl Default for ListPolicy {
 pub(super) struct Demands {
     pub(super) policy: ListPolicy,
     pub(super) protected: Protected,
+    /// The list's own popular names.
+    popular: Protected,
+}
+
+/// Names that are popular for a list.
+pub(super) struct Popular<'a> {
+    names: &'a Protected,
+    ranks: u32,
+}
+
+impl Popular<'_> {
+    /// Whether a rule would block one of them.
+    pub(super) fn has(&self, rule: &str) -> bool {
+        self.names.best_rank(rule).is_some_and(|rank| rank <= self.ranks)
+    }
 }
 
 impl Demands {
@@ -75,6 +99,9 @@ impl Demands {
         };
         if policy.approvals > MAX_APPROVALS {
             refuse("approvals", policy.approvals.to_string(), "more approvals than anybody gives", "ask for 0 to 9");
+        }
+        if !(1..=MAX_APPROVALS).contains(&policy.popular_approvals) {
+            refuse("popular_approvals", policy.popular_approvals.to_string(), "not 1 to 9", "ask for 1 to 9, or set popular to false");
         }
         if !(8..=32).contains(&policy.widest_v4) {
             refuse("widest_v4", policy.widest_v4.to_string(), "no prefix length of a range that can be listed", "write 8 to 32");
@@ -97,7 +124,24 @@ impl Demands {
                 Protected::default()
             }
         };
-        if refusals.is_empty() { Ok(Demands { policy, protected }) } else { Err(PublishError::Refused(refusals)) }
+        if policy.popular_names.len() > MAX_NAMES {
+            refuse("popular_names", policy.popular_names.len().to_string(), "more than 10,000 names", "put them into publisher.popular");
+        }
+        let popular = match Protected::ranked(&policy.popular_names.join("\n")) {
+            Ok(popular) => popular,
+            Err(e) => {
+                refuse("popular_names", super::error::cut(&e.to_string()), "the first is no name", "write host names, best rank first");
+                Protected::default()
+            }
+        };
+        if refusals.is_empty() { Ok(Demands { policy, protected, popular }) } else { Err(PublishError::Refused(refusals)) }
+    }
+
+    /// The names that are popular for this list, if any are; `of_all` are the publisher's.
+    pub(super) fn popular<'a>(&'a self, colour: Colour, of_all: &'a Protected) -> Option<Popular<'a>> {
+        let names = if self.policy.popular_names.is_empty() { of_all } else { &self.popular };
+        let counts = colour == Colour::Black && self.policy.popular && !names.is_empty();
+        counts.then(|| Popular { names, ranks: self.policy.popular_ranks.unwrap_or(u32::MAX) })
     }
 
     /// As the store has it; a list that nobody set one for has the default.
@@ -110,6 +154,19 @@ impl Demands {
 }
 
 impl Publisher {
+    /// How many approvals a change to this rule needs, and how many of them because it would block a popular name.
+    ///
+    /// # Errors
+    /// [`PublishError::NoList`].
+    pub fn approvals_for(&self, id: &ListId, rule: &str) -> Result<(usize, usize), PublishError> {
+        let slot = self.slot(id)?;
+        let state = slot.lock();
+        let policy = &state.demands.policy;
+        let popular = state.demands.popular(state.meta.colour, &self.options.popular).is_some_and(|popular| popular.has(rule));
+        let more = if popular { usize::from(policy.popular_approvals) } else { 0 };
+        Ok((usize::from(policy.approvals) + more, more))
+    }
+
     /// What a list demands.
     ///
     /// # Errors
@@ -123,10 +180,30 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Refused`] by form; [`PublishError::NoList`]; of the store.
     pub fn set_policy(&self, id: &ListId, policy: ListPolicy, what: &str, by: impl Into<By>) -> Result<ListPolicy, PublishError> {
-        let demands = Demands::of(policy)?;
+        self.change_policy(id, what, &by.into(), |_| policy)
+    }
+
+    /// Freezes a list for this reason, or thaws it if there is none; the rest of the policy stays as it is.
+    ///
+    /// # Errors
+    /// As of [`Publisher::set_policy`].
+    pub fn freeze(&self, id: &ListId, reason: &str, by: impl Into<By>) -> Result<ListPolicy, PublishError> {
+        let what = if reason.is_empty() { "list.thaw" } else { "list.freeze" };
+        self.change_policy(id, what, &by.into().because(reason), |before| ListPolicy { frozen: reason.into(), ..before })
+    }
+
+    fn change_policy(
+        &self,
+        id: &ListId,
+        what: &str,
+        by: &By,
+        change: impl FnOnce(ListPolicy) -> ListPolicy,
+    ) -> Result<ListPolicy, PublishError> {
         let slot = self.slot(id)?;
         let mut state = slot.lock();
-        let (by, at) = (by.into(), self.clock.now());
+        by.expects(|| Ok::<_, PublishError>(Some(digest_of(&state.demands.policy))))?;
+        let demands = Demands::of(change(state.demands.policy.clone()))?;
+        let at = self.clock.now();
         let act = by.act(at, what, format!("list:{id}"));
         let act = Act { before: Some(digest_of(&state.demands.policy)), after: Some(digest_of(&demands.policy)), ..act };
         let value = serde_json::to_value(&demands.policy).map_err(|e| PublishError::System(e.to_string()))?;

@@ -4,7 +4,7 @@
 //! of a name above it, not `prefix:` of all of it. Parts of it (one URL, a path, a name below) can be blocked. There is
 //! no way to force it; who means it takes the name out of the set first, which is a visible act.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use crate::list::{Kind, TargetError, canonical_domain};
 
@@ -18,12 +18,12 @@ pub struct ProtectedError {
     pub source: TargetError,
 }
 
-/// Names that may never be blocked.
+/// Names that may never be blocked, or not without more ado; each has a rank, from 1.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Protected {
-    names: HashSet<Box<str>>,
-    /// The names and all names above them.
-    above: HashSet<Box<str>>,
+    names: HashMap<Box<str>, u32>,
+    /// The names and all names above them, with the best rank under each.
+    above: HashMap<Box<str>, u32>,
 }
 
 impl Protected {
@@ -39,16 +39,16 @@ impl Protected {
                 continue;
             }
             match canonical_domain(name) {
-                Ok(name) => set.insert(&name),
+                Ok(name) => set.insert(&name, rank(at)),
                 // No rule for a public suffix exists, but naming one here is not wrong.
-                Err(TargetError::PublicSuffix(_)) => set.insert(&name.to_ascii_lowercase()),
+                Err(TargetError::PublicSuffix(_)) => set.insert(&name.to_ascii_lowercase(), rank(at)),
                 Err(source) => return Err(ProtectedError { line: at + 1, source }),
             }
         }
         Ok(set)
     }
 
-    /// Reads a ranked list: one name a line, what stands before a comma is its rank. A line that is no name that a rule could
+    /// Reads a ranked list: one name a line; a number before a comma is its rank, else its place in the file is. A line that is no name that a rule could
     /// have, as a public suffix, is passed over: such lists are made by machines.
     ///
     /// # Errors
@@ -56,9 +56,11 @@ impl Protected {
     pub fn ranked(text: &str) -> Result<Protected, ProtectedError> {
         let mut set = Protected::default();
         for (at, line) in text.lines().enumerate() {
-            let name = line.split('#').next().unwrap_or("").rsplit(',').next().unwrap_or("").trim();
+            let line = line.split('#').next().unwrap_or("");
+            let (before, name) = line.rsplit_once(',').unwrap_or(("", line));
+            let name = name.trim();
             match canonical_domain(name) {
-                Ok(name) => set.insert(&name),
+                Ok(name) => set.insert(&name, before.trim().parse().unwrap_or_else(|_| rank(at))),
                 Err(source) if !name.is_empty() && at == 0 => return Err(ProtectedError { line: 1, source }),
                 Err(_) => {}
             }
@@ -66,11 +68,15 @@ impl Protected {
         Ok(set)
     }
 
-    fn insert(&mut self, name: &str) {
-        self.names.insert(name.into());
+    fn insert(&mut self, name: &str, rank: u32) {
+        let better = |ranks: &mut HashMap<Box<str>, u32>, name: &str| {
+            let kept = ranks.entry(name.into()).or_insert(rank);
+            *kept = rank.min(*kept);
+        };
+        better(&mut self.names, name);
         let mut rest = name;
         loop {
-            self.above.insert(rest.into());
+            better(&mut self.above, rest);
             match rest.split_once('.') {
                 Some((_, parent)) => rest = parent,
                 None => break,
@@ -90,14 +96,24 @@ impl Protected {
 
     /// Whether a black list with this rule would block a protected name.
     pub fn forbids(&self, rule: &str) -> bool {
-        let Some((kind, target)) = Kind::split(rule) else { return false };
+        self.best_rank(rule).is_some()
+    }
+
+    /// The best rank among the names that a black list with this rule would block; none: it would block none of them.
+    pub fn best_rank(&self, rule: &str) -> Option<u32> {
+        let (kind, target) = Kind::split(rule)?;
         match kind {
-            Kind::Domain => self.names.contains(target),
-            Kind::Subtree => self.above.contains(target),
-            Kind::Prefix => target.strip_suffix('/').is_some_and(|host| self.names.contains(host)),
-            Kind::Url | Kind::Cidr => false,
+            Kind::Domain => self.names.get(target).copied(),
+            Kind::Subtree => self.above.get(target).copied(),
+            Kind::Prefix => self.names.get(target.strip_suffix('/')?).copied(),
+            Kind::Url | Kind::Cidr => None,
         }
     }
+}
+
+/// The rank of what stands at this place, from 0.
+fn rank(at: usize) -> u32 {
+    u32::try_from(at + 1).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -133,6 +149,9 @@ mod tests {
         let set = Protected::ranked("1,big.example\n2,co.uk\nlarge.example\n").unwrap();
         assert_eq!(set.len(), 2);
         assert!(set.forbids("domain:big.example") && set.forbids("subtree:large.example"));
+        let ranks =
+            ["domain:big.example", "domain:large.example", "subtree:example", "domain:small.example"].map(|rule| set.best_rank(rule));
+        assert_eq!(ranks, [Some(1), Some(3), Some(1), None]);
         assert!(Protected::ranked("{\"not\": \"a list\"}\n").is_err());
     }
 

@@ -1,23 +1,20 @@
 //! Publication: guards → serial → artefacts → head → journal (the commit point) → catalog → announce.
 
-use std::io::Write as _;
 use std::sync::Arc;
-
-use sha2::{Digest as _, Sha256};
 
 use crate::list::{Change, ChangeSet, Digest, Entry, ListId, Rule, Serial};
 use crate::store::{ArtefactKind, BaseRef, By, Content, DeltaRecord, DeltaRef, PublishedList, Record, VersionRecord};
 use crate::wire::{Act, Delta, DeltaHeader, Head, SnapshotHeader, bits_for, compress, keep_bits};
 
+use super::approval::forces_approvals;
 use super::base::{Haste, list_lines, write_base};
-use super::changes::Staged;
-use super::error::cut;
-use super::guards::{FORCEABLE, Screen, Tally, frozen, too_much};
+use super::guards::{Screen, Tally, check_asked, frozen, too_much};
+use super::line_writer::{LineWriter, Tap};
 use super::lines::{Lines, SmallChanges, apply};
-use super::pack::{Packer, level_for};
+use super::pack::level_for;
 use super::sign::snapshot_ref;
 use super::state::State;
-use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal, Signed, StagedView};
+use super::{PublishError, PublishReport, PublishRequest, Publisher, Records, Refusal, Signed, StagedView};
 
 /// Refusals that are listed; the rest is counted.
 pub(super) const LISTED: usize = 100;
@@ -32,6 +29,8 @@ struct Made {
     content: Content,
     base: BaseRef,
     delta: Option<DeltaRecord>,
+    /// Artefact of the entries that it removes or replaces, where a stream was written.
+    old: Option<Digest>,
 }
 
 /// Where a version stands in its list's history.
@@ -51,10 +50,25 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Refused`] by a guard; everything is then as it was, as it is after every other error.
     pub fn publish(&self, id: &ListId, request: &PublishRequest, by: impl Into<By>) -> Result<PublishReport, PublishError> {
-        check_force(&request.force)?;
-        let slot = self.slot(id)?;
+        self.publish_with(id, request, &|_, _| Ok(Vec::new()), by)
+    }
+
+    /// As [`Publisher::publish`], with records of the caller in the frame of the version.
+    ///
+    /// # Errors
+    /// As there, and those of `records`.
+    pub fn publish_with(
+        &self,
+        id: &ListId,
+        request: &PublishRequest,
+        records: Records<'_>,
+        by: impl Into<By>,
+    ) -> Result<PublishReport, PublishError> {
+        check_asked(&request.reason, &request.force)?;
+        let (slot, by) = (self.slot(id)?, by.into());
         let mut state = slot.lock();
         state.in_service()?;
+        by.expects(|| self.staged_tag(&state))?;
         let nothing = state.staged.as_ref().is_none_or(|s| s.tally.total() == 0);
         if nothing && state.published.is_some() {
             return Ok(PublishReport { version: None, changes: self.view_staged(&state, 0)? });
@@ -68,7 +82,8 @@ impl Publisher {
                 return Err(PublishError::Refused(std::mem::take(refusals)));
             }
         }
-        let version = self.publish_staged(&mut state, request, forced, &by.into())?;
+        let by = self.with_notices(by, id, &changes.notices);
+        let version = self.publish_staged(&mut state, request, forced, records, &by)?;
         Ok(PublishReport { version: Some(version), changes })
     }
 
@@ -85,6 +100,7 @@ impl Publisher {
         if let Some(staged) = &mut state.staged {
             staged.screened |= changes.refused.is_empty();
         }
+        changes.notices = self.notices(state)?;
         changes.guards.extend(frozen(&state.demands.policy));
         if !cleared {
             changes.guards.extend(self.unapproved(state)?);
@@ -101,6 +117,7 @@ impl Publisher {
         state: &mut State,
         request: &PublishRequest,
         forced: Vec<String>,
+        records: Records<'_>,
         by: &By,
     ) -> Result<VersionRecord, PublishError> {
         let place = place(state)?;
@@ -141,9 +158,11 @@ impl Publisher {
         let act = by.act(version.at, "list.publish", format!("list:{list} serial:{}", version.serial));
         let reason = if request.reason.is_empty() { act.reason.clone() } else { request.reason.clone() };
         let act = Act { before: place.previous, after: Some(version.version), reason, ..act };
-        let mut by = by.clone().with(self.before_record(state, version.serial)?);
-        if version.forced.iter().any(|name| name == super::approval::GUARD) {
-            by = by.with([self.unreviewed_record(&list, &version)?]);
+        let each = |out: &mut dyn FnMut(&str)| self.each_staged(state, out);
+        let mut by = by.clone().with(records(version.serial, &each)?).with(self.undo_record(state, &version, made.old)?);
+        if forces_approvals(&version.forced) {
+            let waits = self.unreviewed_record(state, &version, &by.hands)?;
+            by = by.with([waits]);
         }
         let record = Record::Published { list, version: version.clone(), head: note.to_string(), base: made.base.clone() };
         by.commit(&self.store, record, act)?;
@@ -219,7 +238,7 @@ impl Publisher {
         self.store.artefacts().put(ArtefactKind::Delta, &digest, &stored)?;
         let delta = DeltaRecord { digest, size: bytes.len() as u64, zst: stored.len() as u64 };
         let base = published.bases.last().expect("a published list has a base").clone();
-        Ok(Made { content, base, delta: Some(delta) })
+        Ok(Made { content, base, delta: Some(delta), old: None })
     }
 
     /// Streams the whole list into a new base; memory does not depend on its size.
@@ -237,7 +256,7 @@ impl Publisher {
             serial: place.serial,
             entries,
         };
-        let (base, root, delta) = write_base(artefacts, &header, bits, Haste::Now, |sender| {
+        let (base, root, (delta, old)) = write_base(artefacts, &header, bits, Haste::Now, |sender| {
             let empty = Content::empty();
             let (base, content) = match &state.published {
                 Some(published) => (published.bases.last(), &published.content),
@@ -245,13 +264,15 @@ impl Publisher {
             };
             let list = list_lines(artefacts, base, content)?;
             let Some(staged) = &state.staged else {
-                apply(list, super::lines::NoLines, |line| sender.push([line, ""]))?;
-                return Ok(None);
+                apply(list, super::lines::NoLines, |line| sender.push([line, ""]), |_| Ok(()))?;
+                return Ok((None, None));
             };
-            let mut delta = place.from.map(|from| self.delta_writer(&self.delta_header(state, from, place.serial), staged));
-            let changes = Tap { lines: staged.lines(artefacts)?, seen: |line: &str| delta.as_mut().map_or(Ok(()), |d| d.push(line)) };
-            apply(list, changes, |line| sender.push([line, ""]))?;
-            delta.map(DeltaWriter::finish).transpose()
+            let mut delta =
+                place.from.map(|from| LineWriter::of_delta(artefacts, &self.delta_header(state, from, place.serial), staged.tally.total()));
+            let changes = Tap { lines: staged.lines(artefacts)?, seen: |line: &str| delta.as_mut().map_or(Ok(()), |d| d.push("", line)) };
+            let mut old = (staged.tally.removed + staged.tally.replaced > 0).then(|| LineWriter::of_changes(artefacts));
+            apply(list, changes, |line| sender.push([line, ""]), |line| old.as_mut().map_or(Ok(()), |old| old.push("+", line)))?;
+            Ok((delta.map(LineWriter::finish).transpose()?, old.map(LineWriter::finish).transpose()?))
         })?;
         let content = Content::open(&artefacts.path(ArtefactKind::Buckets, &base.buckets))?;
         if content.root() != root {
@@ -259,18 +280,21 @@ impl Publisher {
         }
         // A delta that is larger than the snapshot serves nobody, and followers refuse to unpack it.
         let delta = delta.filter(|d| d.size <= base.snapshot_size.max(DELTAS_FREE));
-        Ok(Made { content, base, delta })
+        Ok(Made { content, base, delta, old: old.map(|old| old.digest) })
     }
 
     fn delta_header(&self, state: &State, from: Serial, to: Serial) -> DeltaHeader {
         DeltaHeader { origin: self.options.origin.clone(), list: state.meta.id.clone(), colour: state.meta.colour, from, to }
     }
 
-    fn delta_writer(&self, header: &DeltaHeader, staged: &Staged) -> DeltaWriter<'_> {
-        let packer = Packer::new(self.store.artefacts(), ArtefactKind::Delta, 3);
-        let mut writer = DeltaWriter { packer, hasher: Sha256::new(), buffer: Vec::with_capacity(64 << 10), size: 0 };
-        writer.buffer.extend_from_slice(header.to_text(staged.tally.total()).as_bytes());
-        writer
+    /// Hands out the change lines that are staged.
+    fn each_staged(&self, state: &State, out: &mut dyn FnMut(&str)) -> Result<(), PublishError> {
+        let Some(staged) = &state.staged else { return Ok(()) };
+        let mut lines = staged.lines(self.store.artefacts())?;
+        while let Some(line) = lines.next_line()? {
+            out(line);
+        }
+        Ok(())
     }
 
     /// Looks at every staged change, unless that was done; the first refusals and how many there are.
@@ -292,24 +316,10 @@ impl Publisher {
         Ok((refused, total))
     }
 
-    /// Guards that the staged changes would trip.
-    /// Those that look at the numbers.
+    /// Guards that the staged changes would trip: those that look at the numbers.
     pub(super) fn guards(&self, state: &State, tally: Tally) -> Vec<Refusal> {
         too_much(tally, state.entries(), &self.options, &state.demands.policy)
     }
-}
-
-pub(super) fn check_force(force: &[String]) -> Result<(), PublishError> {
-    let unknown = force.iter().enumerate().filter(|(_, name)| !FORCEABLE.contains(&name.as_str()));
-    let refusals: Vec<Refusal> = unknown
-        .map(|(at, name)| Refusal {
-            place: format!("force[{at}]"),
-            text: cut(name),
-            reason: "there is no such guard that can be forced".into(),
-            hint: format!("name {}", FORCEABLE.join(" or ")),
-        })
-        .collect();
-    if refusals.is_empty() { Ok(()) } else { Err(PublishError::Refused(refusals)) }
 }
 
 pub(super) fn place(state: &State) -> Result<Place, PublishError> {
@@ -348,51 +358,4 @@ pub(super) fn change_set(changes: &SmallChanges) -> ChangeSet {
         set.push(change).expect("a map holds each rule once");
     }
     set
-}
-
-/// Writes a delta as a stream.
-struct DeltaWriter<'a> {
-    packer: Packer<'a>,
-    hasher: Sha256,
-    buffer: Vec<u8>,
-    size: u64,
-}
-
-impl DeltaWriter<'_> {
-    fn push(&mut self, line: &str) -> std::io::Result<()> {
-        self.buffer.extend_from_slice(line.as_bytes());
-        self.buffer.push(b'\n');
-        if self.buffer.len() >= 60 << 10 { self.drain() } else { Ok(()) }
-    }
-
-    fn drain(&mut self) -> std::io::Result<()> {
-        self.hasher.update(&self.buffer);
-        self.size += self.buffer.len() as u64;
-        self.packer.write_all(&self.buffer)?;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<DeltaRecord, PublishError> {
-        self.drain()?;
-        let digest = Digest(self.hasher.finalize().into());
-        let zst = self.packer.finish(&digest)?;
-        Ok(DeltaRecord { digest, size: self.size, zst })
-    }
-}
-
-/// Shows each line that passes to somebody else.
-struct Tap<L, F> {
-    lines: L,
-    seen: F,
-}
-
-impl<L: Lines, F: FnMut(&str) -> std::io::Result<()>> Lines for Tap<L, F> {
-    fn next_line(&mut self) -> std::io::Result<Option<&str>> {
-        let line = self.lines.next_line()?;
-        if let Some(line) = line {
-            (self.seen)(line)?;
-        }
-        Ok(line)
-    }
 }

@@ -37,9 +37,10 @@ impl Publisher {
     /// [`PublishError::Refused`] with every refusal (on a dry run they are in the view instead).
     pub fn stage(&self, id: &ListId, request: &ChangeRequest, by: impl Into<By>) -> Result<StagedView, PublishError> {
         let (wishes, mut refused) = read_request(request);
-        let slot = self.slot(id)?;
+        let (slot, by) = (self.slot(id)?, by.into());
         let mut state = slot.lock();
         state.in_service()?;
+        by.expects(|| self.staged_tag(&state))?;
         let known = self.staged_lines_of(&state, &wishes)?;
         let mut overrides = Overrides::new();
         let demands = state.demands.clone();
@@ -69,7 +70,7 @@ impl Publisher {
         } else {
             if changed {
                 let staged = self.with_overrides(&state, overrides)?;
-                self.commit_staged(&mut state, Some(staged), "list.stage", &by.into())?;
+                self.commit_staged(&mut state, Some(staged), "list.stage", &by)?;
             }
             self.view_staged(&state, LISTED)?
         };
@@ -77,30 +78,6 @@ impl Publisher {
         view.refused_total += refused.len() as u64;
         view.refused.extend(refused);
         view.refused.truncate(LISTED);
-        Ok(view)
-    }
-
-    /// What is staged, with at most `lines` change lines.
-    ///
-    /// # Errors
-    /// If there is no such list or what is staged cannot be read.
-    pub fn staged(&self, id: &ListId, lines: usize) -> Result<StagedView, PublishError> {
-        let slot = self.slot(id)?;
-        let state = slot.lock();
-        self.view_staged(&state, lines)
-    }
-
-    /// Forgets what is staged.
-    ///
-    /// # Errors
-    /// If there is no such list, or of the store.
-    pub fn discard(&self, id: &ListId, by: impl Into<By>) -> Result<StagedView, PublishError> {
-        let slot = self.slot(id)?;
-        let mut state = slot.lock();
-        let view = self.view_staged(&state, 0)?;
-        if state.staged.is_some() {
-            self.commit_staged(&mut state, None, "list.discard", &by.into())?;
-        }
         Ok(view)
     }
 
@@ -316,17 +293,23 @@ fn with_reference(rule: &Rule, mut attributes: Attributes, before: Option<&str>)
         attributes.reference = match before {
             // An entry that came in bulk has none, and stays without.
             Some(line) => Entry::trusted(line).attributes().reference,
-            None => Some(random_reference().map_err(ReferenceError::System)?),
+            None => Some(random_reference::<9>().map_err(ReferenceError::System)?),
         };
     }
     Entry::new(rule, &attributes).map_err(ReferenceError::Entry)
 }
 
-/// Twelve characters, 72 random bits: nothing of the target can be told from it.
-fn random_reference() -> Result<String, String> {
-    let mut bytes = [0; 9];
-    getrandom::fill(&mut bytes).map_err(|e| format!("the system gives no random numbers ({e}); try again"))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+/// `N` random octets as text: nothing of the target can be told from it. It does not begin with a hyphen, which a command line
+/// would take for an option.
+pub(crate) fn random_reference<const N: usize>() -> Result<String, String> {
+    loop {
+        let mut bytes = [0; N];
+        getrandom::fill(&mut bytes).map_err(|e| format!("the system gives no random numbers ({e}); try again"))?;
+        let text = URL_SAFE_NO_PAD.encode(bytes);
+        if !text.starts_with('-') {
+            return Ok(text);
+        }
+    }
 }
 
 /// Brings a request to canonical rules; what is refused by form is named with its place.

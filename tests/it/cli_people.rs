@@ -1,6 +1,9 @@
 //! Accounts and tokens by the program, and that no secret is in anything it says.
 
-use super::support::{Place, wait_for};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::Stdio;
+
+use super::support::{Place, get, wait_for};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -35,6 +38,11 @@ fn the_program_makes_accounts_and_tokens_and_no_secret_is_in_what_the_daemon_say
     let http = log_in(&daemon.address(), PASSWORD);
     let session = http.split("__Host-bwld=").nth(1).and_then(|rest| rest.split(';').next()).expect("a session").to_owned();
     log_in(&daemon.address(), "a password that is wrong");
+    // A good token in an address opens nothing, under whatever name, and does not get into the log from there.
+    for name in ["token", "access_token", "authorization", "api_key"] {
+        let answer = String::from_utf8(get(&daemon.address(), &format!("/v1/admin/lists?{name}={token}"))).expect("text");
+        assert!(answer.contains("\"code\":\"unauthorized\"") && !answer.contains(&token[14..]), "{answer}");
+    }
     place.run(&["token", "revoke", &prefix]).with_code(0);
     place.run(&["list", "show", "--token-file", "anna.token"]).with_code(1);
     place.run(&["account", "disable", "anna"]).with_code(0);
@@ -62,7 +70,6 @@ fn the_program_makes_accounts_and_tokens_and_no_secret_is_in_what_the_daemon_say
 }
 
 fn log_in(address: &str, password: &str) -> String {
-    use std::io::{Read as _, Write as _};
     let host = address.strip_prefix("http://").expect("an http address");
     let body = serde_json::json!({"account": "anna", "password": password}).to_string();
     let mut stream = std::net::TcpStream::connect(host).expect("a listening daemon");
@@ -74,4 +81,56 @@ fn log_in(address: &str, password: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer
+}
+
+/// What an authenticator shows now.
+fn shown(uri: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    totp_rs::Totp::from_url(uri).expect("a factor").generate(now).to_string()
+}
+
+#[test]
+fn a_person_sets_up_the_second_factor_and_changes_the_password_by_the_program() {
+    const OTHER: &str = "another battery and another staple";
+    let place = Place::new();
+    let daemon = place.serve();
+    let added = place.run(&["account", "add", "anna", "--role", "editor", "--invite"]).with_code(0);
+    let invitation = added.out.lines().last().expect("a set-up token");
+    place.run_with_input(&["account", "password"], format!("{invitation}\n{PASSWORD}\n").as_bytes()).with_code(0);
+    // It was for one use; and the answer is not about a token of the operator's API, for none was sent.
+    let again = place.run_with_input(&["account", "password"], format!("{invitation}\n{PASSWORD}\n").as_bytes()).with_code(1);
+    assert!(again.err.contains("not accepted") && !again.err.contains("--token-file"), "{}", again.err);
+
+    let mut child = place.command(&["account", "factor", "anna"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let (mut stdin, mut stdout) = (child.stdin.take().expect("a pipe"), BufReader::new(child.stdout.take().expect("a pipe")));
+    writeln!(stdin, "{PASSWORD}").expect("it reads");
+    let lines: Vec<String> = stdout.by_ref().lines().map(|line| line.expect("text")).take(3).collect();
+    let uri = lines.last().expect("three lines");
+    assert!(uri.starts_with("otpauth://totp/") && uri.contains(&lines[1]), "{lines:?}");
+    // One that does not fit is asked for again.
+    let code = shown(uri);
+    let wrong: String = code.chars().map(|c| if c == '0' { '1' } else { '0' }).collect();
+    write!(stdin, "{wrong}\n{code}\n").expect("it reads");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("text");
+    assert!(child.wait().expect("it ends").success());
+    let codes: Vec<&str> = rest.lines().skip(1).collect();
+    assert!(rest.starts_with("the second factor is in force") && codes.len() == 10, "{rest}");
+    let listed = place.run(&["account", "list"]).with_code(0).out;
+    assert!(listed.contains("password, second factor"), "{listed}");
+
+    // From now on the password alone opens nothing.
+    assert!(log_in(&daemon.address(), PASSWORD).contains("code-needed"));
+    let change = ["account", "password", "--change", "anna"];
+    let ended = place.run_with_input(&change, format!("{PASSWORD}\n").as_bytes()).with_code(2);
+    assert!(ended.err.contains("recovery code"), "{}", ended.err);
+    let changed = place.run_with_input(&change, format!("{PASSWORD}\n{}\n{OTHER}\n", codes[0]).as_bytes()).with_code(0);
+    assert_eq!(changed.out, "anna: the password is set; all sessions have ended\n");
+    assert!(log_in(&daemon.address(), OTHER).contains("code-needed"));
+    assert!(log_in(&daemon.address(), PASSWORD).contains("not accepted"));
+    let taken = place.run_with_input(&change, format!("{OTHER}\n{}\n{PASSWORD}\n", codes[0]).as_bytes()).with_code(1);
+    assert!(taken.err.contains("not accepted"), "a recovery code is for one use: {}", taken.err);
+    let audit = place.run(&["audit", "export"]).with_code(0).out;
+    assert!(["factor.set", "password.set"].iter().all(|act| audit.contains(act)) && !audit.contains(&lines[1]), "{audit}");
 }

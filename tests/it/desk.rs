@@ -11,59 +11,59 @@ use bwld::store::{FakeClock, Store};
 
 use crate::publisher::{House, request};
 
-struct Office {
-    desk: Desk,
-    store: Arc<Store>,
-    clock: Arc<FakeClock>,
+pub struct Office {
+    pub desk: Desk,
+    pub store: Arc<Store>,
+    pub clock: Arc<FakeClock>,
 }
 
-const EDITOR: Hats = Hats { owner: false, editor: true, reviewer: false, clock: false, author: false, approved: false };
-const REVIEWER: Hats = Hats { owner: false, editor: false, reviewer: true, clock: false, author: false, approved: false };
+pub const EDITOR: Hats = Hats { owner: false, editor: true, reviewer: false, clock: false, author: false, approved: false };
+pub const REVIEWER: Hats = Hats { owner: false, editor: false, reviewer: true, clock: false, author: false, approved: false };
 
-fn list() -> ListId {
+pub fn list() -> ListId {
     "test".parse().unwrap()
 }
 
-fn by(who: &str) -> By {
+pub fn by(who: &str) -> By {
     By::new(who, "test")
 }
 
 impl Office {
-    fn open(dir: &Path) -> Office {
+    pub fn open(dir: &Path) -> Office {
         let House { publisher, catalog, store, clock, .. } = House::open(dir);
         let desk = Desk::open(Arc::new(publisher), store.clone(), catalog, clock.clone()).unwrap();
         Office { desk, store, clock }
     }
 
-    fn with_list(dir: &Path, approvals: u8) -> Office {
+    pub fn with_list(dir: &Path, approvals: u8) -> Office {
         House::open(dir).create("test", Colour::Black, &[]);
         let office = Office::open(dir);
         office.desk.publisher().set_policy(&list(), ListPolicy { approvals, ..ListPolicy::default() }, "list.policy", "test").unwrap();
         office
     }
 
-    fn propose(&self, rule: &str, expires: Option<&str>) -> String {
+    pub fn propose(&self, rule: &str, expires: Option<&str>) -> String {
         let attributes = Attributes { expires: expires.map(|day| day.parse().unwrap()), ..Attributes::default() };
         let words = Words { rule: rule.into(), attributes, ..Words::default() };
         let new = NewCase { words, ..NewCase::default() };
         self.desk.propose(&list(), new, EDITOR, &by("ed")).unwrap().reference.clone()
     }
 
-    fn act(&self, reference: &str, action: Action, who: Hats, name: &str) -> Result<CaseState, DeskError> {
+    pub fn act(&self, reference: &str, action: Action, who: Hats, name: &str) -> Result<CaseState, DeskError> {
         self.desk.act(reference, action, CaseEdit::default(), who, &by(name)).map(|case| case.state)
     }
 
-    fn publish(&self) -> Result<bwld::publisher::PublishReport, DeskError> {
+    pub fn publish(&self) -> Result<bwld::publisher::PublishReport, DeskError> {
         self.desk.publish(&list(), &PublishCases::default(), EDITOR, &by("ed"))
     }
 
-    fn lines(&self) -> String {
+    pub fn lines(&self) -> String {
         let mut out = Vec::new();
         self.desk.publisher().export(&list(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
-    fn state(&self, reference: &str) -> CaseState {
+    pub fn state(&self, reference: &str) -> CaseState {
         self.desk.case(reference).unwrap().state
     }
 }
@@ -179,15 +179,15 @@ fn any_kept_version_is_undone_and_what_changed_since_is_a_conflict() {
     let before = office.lines();
     go(&["a.example\tcat=y", "d.example"], &["b.example"]);
     let serial = bwld::list::Serial::new(2).unwrap();
-    publisher.undo(&list(), serial, false, &Beside::default(), "ann").unwrap();
+    office.desk.undo(&list(), serial, false, &Beside::default(), &by("ann")).unwrap();
     assert_eq!(office.lines(), before);
     // Undone already: nothing is left to do.
-    assert!(publisher.undo(&list(), serial, false, &Beside::default(), "ann").unwrap().version.is_none());
+    assert!(office.desk.undo(&list(), serial, false, &Beside::default(), &by("ann")).unwrap().version.is_none());
     go(&["a.example\tcat=z"], &["c.example"]);
     go(&["a.example\tcat=w"], &[]);
     let fourth = bwld::list::Serial::new(4).unwrap();
-    assert!(publisher.undo(&list(), fourth, false, &Beside::default(), "ann").is_err());
-    let undone = publisher.undo(&list(), fourth, true, &Beside::default(), "ann").unwrap();
+    assert!(office.desk.undo(&list(), fourth, false, &Beside::default(), &by("ann")).is_err());
+    let undone = office.desk.undo(&list(), fourth, true, &Beside::default(), &by("ann")).unwrap();
     assert_eq!((undone.conflicts_total, undone.changes.added), (1, 1));
 }
 
@@ -224,5 +224,55 @@ fn a_search_gives_everything_once_page_by_page() {
             }
             assert_eq!((count, rules.len()), (expected, expected), "{search:?} by {limit}");
         }
+    }
+}
+
+/// Begun within one second: only the order in which they were begun tells them apart.
+#[test]
+fn a_cursor_goes_on_where_it_was_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let office = Office::with_list(dir.path(), 1);
+    let begun: Vec<String> = (1..=9).map(|n| office.propose(&format!("p{n}.example"), None)).collect();
+    let page = |office: &Office, cursor: &str| {
+        let search = Search { cursor: cursor.into(), limit: 4, ..Search::default() };
+        let page = office.desk.search(&search).unwrap();
+        (page.found.into_iter().map(|found| found.case.unwrap().reference).collect::<Vec<_>>(), page.next.unwrap_or_default())
+    };
+    let (mut found, mut cursor) = page(&office, "");
+    let mut office = office;
+    for _ in 0..2 {
+        drop(office);
+        office = Office::open(dir.path());
+        let (more, next) = page(&office, &cursor);
+        found.extend(more);
+        cursor = next;
+    }
+    assert_eq!((found, cursor.as_str()), (begun.clone(), ""));
+    // What is begun after it stands behind it.
+    let last = office.propose("p10.example", None);
+    assert_eq!(office.desk.case(&last).unwrap().number, 10);
+    // One that was kept before they were numbered is read, and comes first.
+    let mut old = serde_json::to_value(&*office.desk.case(&begun[0]).unwrap()).unwrap();
+    old.as_object_mut().unwrap().remove("number");
+    assert_eq!(serde_json::from_value::<bwld::desk::Case>(old).unwrap().number, 0);
+}
+
+#[test]
+fn a_search_finds_categories_of_schemes_and_digests_of_evidence() {
+    let dir = tempfile::tempdir().unwrap();
+    let office = Office::with_list(dir.path(), 1);
+    let digest = bwld::list::Digest::of("a screenshot");
+    let schemes = [("threats".to_owned(), vec!["phishing".parse().unwrap()])].into();
+    let words = Words { rule: "bad.example".into(), schemes, evidence: Some(digest), ..Words::default() };
+    let new = NewCase { words, ..NewCase::default() };
+    office.desk.propose(&list(), new, EDITOR, &by("ed")).unwrap();
+    office.propose("other.example", None);
+    for search in [
+        Search { text: "phishing".into(), ..Search::default() },
+        Search { category: Some("phishing".parse().unwrap()), ..Search::default() },
+        Search { text: digest.to_string(), ..Search::default() },
+    ] {
+        let found = office.desk.search(&Search { limit: 10, ..search.clone() }).unwrap().found;
+        assert_eq!(found.iter().map(|found| found.rule.as_str()).collect::<Vec<_>>(), ["domain:bad.example"], "{search:?}");
     }
 }

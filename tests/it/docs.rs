@@ -1,10 +1,12 @@
 //! Holds the texts and the files of `deploy/` to what they speak of: links lead somewhere, every dependency has its
-//! reason, alerts name metrics that exist, units keep their hardening.
+//! reason, alerts name metrics that exist, units keep their hardening, commands that are to be pasted work.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use super::support::Place;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -145,4 +147,24 @@ fn units_keep_their_hardening() {
         let source = ["{}.rs", "{}/mod.rs"].iter().any(|form| root().join("src/cmd").join(form.replace("{}", command)).exists());
         assert!(source, "{}: no subcommand {command}", unit.display());
     }
+}
+
+/// The commands of the section on entries with a reason, pasted one after the other beside a publisher that was just started.
+#[test]
+fn the_walk_through_an_entry_with_a_reason_works_as_it_stands() {
+    let text = read("docs/OPERATIONS.md");
+    let section = text.split("## Entries with a reason, and review").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
+    let commands: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert!(commands.len() >= 20 && commands.iter().any(|line| line.starts_with("bwld undo")), "{commands:?}");
+    let place = Place::new();
+    let _daemon = place.serve_with(&["--listen", "127.0.0.1:0"], &[]);
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_bwld")).parent().expect("a folder");
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::env::join_paths([program.to_owned()].into_iter().chain(std::env::split_paths(&paths))).expect("a path");
+    let mut shell = std::process::Command::new("sh");
+    let shell = shell.args(["-e", "-u", "-x", "-c", &commands.join("\n")]).current_dir(place.path("."));
+    let done = shell.env_clear().env("PATH", paths).env("HOME", place.path(".")).output().expect("a shell");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    assert!(said.contains("look again   2027-06-01") && said.contains("block: canary domain:bad.example"), "{said}");
 }

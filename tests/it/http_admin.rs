@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use bwld::feed::{Hub, HubOptions};
-use bwld::http::{Admin, App, HttpOptions, Oidc, OidcOptions, OperatorToken, Readiness, RouteOptions};
+use bwld::http::{Admin, App, HttpOptions, Oidc, OidcOptions, OperatorToken, Proxies, Readiness, RouteOptions};
 use bwld::list::ListId;
 use bwld::people::{HashCost, People, PeopleOptions};
 use bwld::publisher::{Publisher, PublisherOptions};
@@ -23,6 +23,7 @@ pub struct Desk {
     pub server: Server,
     hub: Arc<Hub>,
     pub people: Arc<People>,
+    pub store: Arc<Store>,
     dir: tempfile::TempDir,
 }
 
@@ -32,16 +33,50 @@ impl Desk {
     }
 
     pub async fn open_on(disk: Arc<dyn Disk>, max_import: u64, options: RouteOptions) -> Desk {
-        Desk::open_whole(disk, max_import, options, None).await
+        Desk::open_whole(disk, max_import, options, None, HttpOptions::default()).await
+    }
+
+    /// Behind proxies.
+    pub async fn open_behind(proxies: Proxies) -> Desk {
+        let http = HttpOptions { proxies, ..HttpOptions::default() };
+        Desk::open_whole(Arc::new(RealDisk), Admin::DEFAULT_MAX_IMPORT, RouteOptions::default(), None, http).await
     }
 
     /// With log-in by a provider of identities.
     pub async fn open_with_oidc(oidc: OidcOptions) -> Desk {
-        Desk::open_whole(Arc::new(RealDisk), Admin::DEFAULT_MAX_IMPORT, RouteOptions::default(), Some(oidc)).await
+        Desk::open_whole(Arc::new(RealDisk), Admin::DEFAULT_MAX_IMPORT, RouteOptions::default(), Some(oidc), HttpOptions::default()).await
     }
 
-    async fn open_whole(disk: Arc<dyn Disk>, max_import: u64, options: RouteOptions, oidc: Option<OidcOptions>) -> Desk {
-        let dir = tempfile::tempdir().expect("a folder");
+    async fn open_whole(disk: Arc<dyn Disk>, max_import: u64, options: RouteOptions, oidc: Option<OidcOptions>, http: HttpOptions) -> Desk {
+        let desk = Desk::open_in(tempfile::tempdir().expect("a folder"), disk, max_import, options, oidc, http).await;
+        let note = signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]);
+        let activated = desk.ask("POST", "/keyset", note.as_bytes()).await;
+        assert_eq!((activated.status, activated.json()["keyset"].as_u64()), (200, Some(1)), "{activated:?}");
+        desk
+    }
+
+    /// The same folder again, by a publisher that has just been started.
+    pub async fn again(self) -> Desk {
+        let Desk { server, hub, people, store, dir } = self;
+        let closed = Arc::downgrade(&store);
+        drop((server, hub, people, store));
+        // What the server's tasks still hold is let go when they are.
+        let deadline = std::time::Instant::now() + SOON;
+        while closed.strong_count() > 0 {
+            assert!(std::time::Instant::now() < deadline, "the store is let go");
+            tokio::task::yield_now().await;
+        }
+        Desk::open_in(dir, Arc::new(RealDisk), Admin::DEFAULT_MAX_IMPORT, RouteOptions::default(), None, HttpOptions::default()).await
+    }
+
+    async fn open_in(
+        dir: tempfile::TempDir,
+        disk: Arc<dyn Disk>,
+        max_import: u64,
+        options: RouteOptions,
+        oidc: Option<OidcOptions>,
+        http: HttpOptions,
+    ) -> Desk {
         let (store, _) = Store::open(&dir.path().join("store"), STORE, disk, &mut |_| {}).expect("a store");
         let (store, catalog) = (Arc::new(store), Arc::new(Catalog::default()));
         let clock = Arc::new(FakeClock::at(signed::now()));
@@ -65,14 +100,18 @@ impl Desk {
         let oidc = oidc.map(|options| Arc::new(Oidc::new(options, clock.clone()).expect("a provider")));
         let publisher = Arc::new(publisher.expect("a publisher"));
         let cases = bwld::desk::Desk::open(publisher.clone(), store.clone(), hub.catalog().clone(), clock.clone()).expect("a desk");
-        let cases = Arc::new(cases);
-        let admin = Admin { publisher, store, desk: cases, people: people.clone(), oidc, operator: OperatorToken::new(TOKEN), max_import };
+        let cases = Arc::new(cases.with_people(people.clone()));
+        let admin = Admin {
+            publisher,
+            store: store.clone(),
+            desk: cases,
+            people: people.clone(),
+            oidc,
+            operator: OperatorToken::new(TOKEN),
+            max_import,
+        };
         let app = App { hub: hub.clone(), readiness: Readiness::default(), clock, admin: Some(admin), options };
-        let desk = Desk { server: Server::of(app, HttpOptions::default()).await, hub, people, dir };
-        let note = signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]);
-        let activated = desk.ask("POST", "/keyset", note.as_bytes()).await;
-        assert_eq!((activated.status, activated.json()["keyset"].as_u64()), (200, Some(1)), "{activated:?}");
-        desk
+        Desk { server: Server::of(app, http).await, hub, people, store, dir }
     }
 
     /// With a black list `test`.
@@ -188,9 +227,14 @@ async fn an_import_that_is_cut_too_large_or_damaged_stages_nothing() {
     let answer = desk.import("?mode=replace", "", large.as_bytes()).await;
     assert_eq!((answer.status, answer.code().as_str()), (413, "too-large"));
     // A small body that unpacks to more than the limit.
-    let bomb = bwld::wire::compress(&vec![b'\n'; 50_000], 19);
-    let answer = desk.import("?mode=replace&format=domains", "zstd", &bomb).await;
-    assert_eq!((answer.status, answer.code().as_str()), (413, "too-large"));
+    let lines = vec![b'\n'; 50_000];
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(&lines).expect("memory");
+    for (coding, bomb) in [("zstd", bwld::wire::compress(&lines, 19)), ("gzip", gzip.finish().expect("memory"))] {
+        assert!(bomb.len() < 500, "{coding}");
+        let answer = desk.import("?mode=replace&format=domains", coding, &bomb).await;
+        assert_eq!((answer.status, answer.code().as_str()), (413, "too-large"), "{coding}");
+    }
     let packed = bwld::wire::compress(b"a.example\nb.example\n", 3);
     let answer = desk.import("?mode=replace&format=domains", "zstd", &packed[..packed.len() - 3]).await;
     assert_eq!((answer.status, answer.code().as_str()), (400, "bad-encoding"), "{answer:?}");
@@ -257,6 +301,16 @@ async fn the_store_is_checked_and_backed_up() {
     assert!(report.json()["files"].as_u64().is_some_and(|files| files > 2) && to.is_dir());
     assert_eq!(desk.json("POST", "/backup", &json!({"to": to})).await.code(), "refused");
     assert_eq!(desk.json("POST", "/backup", &json!({"to": "here"})).await.code(), "refused");
+    let secret = desk.dir.path().join("secret");
+    assert_eq!(desk.json("POST", "/backup", &json!({"to": secret, "secrets": true})).await.status, 200);
+    // Each is in the audit chain, with whether secrets went with it.
+    let acts = desk.store.acts(None, 4).expect("acts").into_iter().rev().map(|line| (line.act.what, line.act.who, line.act.object));
+    let expected = [("store.backup", &to, "without"), ("store.backup", &to, "without"), ("store.backup-failed", &to, "without")];
+    let expected = expected.into_iter().chain([("store.backup", &secret, "with")]);
+    let act = |what: &str, to: &std::path::Path, secrets| {
+        (what.to_owned(), "operator".to_owned(), format!("backup:{} secrets:{secrets}", to.display()))
+    };
+    assert_eq!(acts.collect::<Vec<_>>(), expected.map(|(what, to, secrets)| act(what, to, secrets)).collect::<Vec<_>>());
 }
 
 /// Every route by every method, without a token, with a wrong one, with the right one.

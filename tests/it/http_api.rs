@@ -1,9 +1,12 @@
 //! What the operator's API promises to programs: writes that are done once, changes that are made to what was seen.
 
+use bwld::list::Digest;
+use bwld::store::Record;
 use serde_json::{Value, json};
 
 use super::http_admin::{BEARER, Desk};
 use super::raw::Answer;
+use super::signed;
 
 async fn keyed(desk: &Desk, method: &str, path: &str, key: &str, body: &Value) -> Answer {
     let headers = [BEARER, ("idempotency-key", key)];
@@ -126,4 +129,29 @@ async fn an_import_is_watched_while_it_runs() {
     assert_eq!(desk.ask("GET", "/lists/test/staged", b"").await.json(), staged);
     assert_eq!(desk.ask("GET", "/jobs/none", b"").await.code(), "unknown-job");
     assert_eq!(desk.import("?job=no/name", "", b"x.example\n").await.code(), "bad-parameter");
+}
+
+/// More keys whose day is over than one look takes in: all of them go, and none before its time.
+#[tokio::test]
+async fn every_key_goes_when_its_day_is_over() {
+    const OLD: usize = 2_500;
+    let desk = Desk::with_list().await;
+    let kept = || desk.store.documents("idempotency", "", 10_000).expect("the store").len();
+    let document = |n: usize| Record::Document {
+        table: "idempotency".into(),
+        key: Digest::of(n.to_string()).hex(),
+        // Some of them are of today.
+        value: Some(json!({
+            "at": if n.is_multiple_of(500) { signed::now() } else { "2020-01-01T00:00:00Z".parse().expect("a time") },
+            "request": Digest::of("a request"),
+            "answer": null,
+        })),
+    };
+    desk.store.commit(&Record::All { records: (0..OLD).map(document).collect() }).expect("the store");
+    assert_eq!(kept(), OLD);
+    for n in 0..30 {
+        let put = json!({"put": [{"rule": format!("n{n}.example")}]});
+        assert_eq!(keyed(&desk, "POST", "/lists/test/changes", &format!("key{n}"), &put).await.status, 200);
+    }
+    assert_eq!(kept(), OLD / 500 + 30);
 }

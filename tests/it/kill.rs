@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Place};
+use crate::support::{DEADLINE, Daemon, Place};
 
 const LIST: &str = "killed";
 
@@ -104,8 +105,8 @@ impl Way {
     }
 }
 
-/// Stages and publishes until the daemon dies under it.
-async fn stream(way: &Way, model: &mut Model, random: &mut Random) {
+/// Stages and publishes until the daemon dies under it, and counts the answers.
+async fn stream(way: &Way, model: &mut Model, random: &mut Random, answers: &AtomicU64) {
     loop {
         let mut changes: Vec<(bool, String)> = Vec::new();
         for _ in 0..=random.below(3) {
@@ -124,6 +125,7 @@ async fn stream(way: &Way, model: &mut Model, random: &mut Random) {
             model.in_flight = Some(InFlight::Stage(changes));
             return;
         }
+        answers.fetch_add(1, Ordering::Relaxed);
         model.staged.extend(changes);
         // Now and then several stagings before one publication.
         if random.below(4) == 0 {
@@ -132,6 +134,7 @@ async fn stream(way: &Way, model: &mut Model, random: &mut Random) {
         match way.post(&format!("/v1/admin/lists/{LIST}/publish"), &json!({"force": ["max-removed", "max-added"]})).await {
             Some(report) => {
                 model.commit();
+                answers.fetch_add(1, Ordering::Relaxed);
                 assert_eq!(report["version"]["serial"], model.serial, "{report}");
             }
             None => {
@@ -239,11 +242,18 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost_and_nothing_is_half_the
         if round == rounds {
             break;
         }
-        // A chosen moment, not a wait for something: the daemon dies wherever it then is.
-        let moment = Duration::from_millis(5 + random.below(120));
+        // The moment is counted in answers, and some milliseconds behind the last: on a busy machine too the stream gets on between
+        // two kills, and the daemon dies wherever it then is.
+        let (after, moment) = (random.below(10), Duration::from_millis(random.below(20)));
+        let answers = AtomicU64::new(0);
         let (early, address, follower) = (random.below(80), way.address.clone(), &mut follower);
         std::thread::scope(|scope| {
+            let counted = &answers;
             scope.spawn(move || {
+                let started = Instant::now();
+                while counted.load(Ordering::Relaxed) < after && started.elapsed() < DEADLINE {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 std::thread::sleep(moment);
                 drop(daemon);
             });
@@ -252,7 +262,7 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost_and_nothing_is_half_the
                 std::thread::sleep(Duration::from_millis(early));
                 follower.pull(&address);
             });
-            runtime.block_on(stream(&way, &mut model, &mut random));
+            runtime.block_on(stream(&way, &mut model, &mut random, &answers));
         });
     }
     assert!(model.serial > rounds, "the stream published between the kills: {} versions", model.serial);

@@ -1,6 +1,6 @@
 //! Kinds of values a key can hold, each with its bounds: type and range are checked here and nowhere else.
 
-use crate::list::{Digest, ListId, Origin};
+use crate::list::{Digest, ListId, Origin, canonical_cidr};
 
 /// Longest text value, in octets.
 const MAX_TEXT: usize = 4_096;
@@ -150,6 +150,11 @@ pub fn address(text: &str) -> Result<(), String> {
 /// The publisher's name.
 pub fn origin(text: &str) -> Result<(), String> {
     text.parse::<Origin>().map(|_| ()).map_err(|e| e.to_string())
+}
+
+/// An address, or a network that is not everybody: at least 8 bits of IPv4, 16 of IPv6.
+pub fn network(text: &str) -> Result<(), String> {
+    canonical_cidr(text).map(|_| ()).map_err(|e| e.to_string())
 }
 
 /// An `http://` or `https://` address.

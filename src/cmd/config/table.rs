@@ -1,7 +1,7 @@
 //! The one table of settings: section, key, kind with range, default, meaning. Structs, the commented example,
 //! `config show` and every check are made from it.
 
-use super::kinds::{Kind, LEVELS, Value, address, any, fingerprint, list_choice, origin, some, url};
+use super::kinds::{Kind, LEVELS, Value, address, any, fingerprint, list_choice, network, origin, some, url};
 
 /// One key.
 #[derive(Debug)]
@@ -145,6 +145,11 @@ settings! {
         max_connections: Integer(16, 1_000_000) = 10000;
         /// Connections at one time from one address. 0: no limit. Loopback is exempt: there a proxy may stand.
         max_per_peer: Integer(0, 1_000_000) = 512;
+        /// Networks or addresses of your own proxies. Only their word is taken for whom a request comes from, in the audit chain, in rate
+        /// limits and lock-outs: the right-most address in `proxy_field` that is none of them.
+        proxies: Texts(network) = [];
+        /// What your proxies write that into. Whatever a client sends of the other is not looked at.
+        proxy_field: Choice(&["x-forwarded-for", "forwarded"]) = "x-forwarded-for";
         /// Subscribers that are pushed to at one time; further ones are asked to come back later.
         max_subscribers: Integer(0, 1_000_000) = 8000;
         /// Long polls at one time.
@@ -194,11 +199,11 @@ settings! {
         tls_key: Text(any) = "";
         /// Seconds after which secondaries ask by themselves whether there is something new (SOA refresh and retry).
         refresh_seconds: Integer(1, 86_400) = 60;
-        /// Connections at one time; further ones are closed.
+        /// Connections at one time; for further ones those that wait longest for a request are closed.
         max_connections: Integer(1, 100_000) = 1000;
         /// Connections at one time from one address.
         max_per_source: Integer(1, 100_000) = 32;
-        /// Transfers at one time; further ones wait.
+        /// Transfers at one time, a quarter of them for one address; further ones wait.
         max_transfers: Integer(1, 400) = 64;
         /// Seconds a connection may stay without a request, or a request may take to arrive.
         idle_seconds: Integer(1, 3_600) = 30;

@@ -4,6 +4,7 @@ use crate::desk::CaseState;
 use crate::list::{Code, Date, Digest, ListId, Serial, Timestamp};
 
 use super::super::client::Connect;
+use super::words::WordArgs;
 
 /// How and where.
 #[derive(clap::Args, Debug)]
@@ -26,42 +27,8 @@ pub struct ProposeArgs {
     pub(super) list: ListId,
     /// The rule, or a bare name: exact
     pub(super) rule: String,
-    /// The reason for everybody, as LANGUAGE=TEXT (may be repeated)
-    #[arg(long, value_name = "LANGUAGE=TEXT", value_parser = pair)]
-    pub(super) text: Vec<(String, String)>,
-    /// Why, as a code
-    #[arg(long, value_name = "CODE")]
-    pub(super) reason_code: Option<Code>,
-    /// Categories of the list, joined by commas
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
-    pub(super) cat: Vec<Code>,
-    /// Category of a scheme, as SCHEME=CODE (may be repeated)
-    #[arg(long, value_name = "SCHEME=CODE", value_parser = pair)]
-    pub(super) scheme: Vec<(String, String)>,
-    /// Where it is law, as UA or EU
-    #[arg(long, value_name = "CODE", default_value = "")]
-    pub(super) basis_jurisdiction: String,
-    /// The law or the order
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(super) basis_instrument: String,
-    /// Who decided
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(super) basis_authority: String,
-    /// Under which number
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(super) basis_number: String,
-    /// When
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub(super) basis_date: Option<Date>,
-    /// Digest of the evidence, which is kept elsewhere
-    #[arg(long, value_name = "DIGEST")]
-    pub(super) evidence: Option<Digest>,
-    /// The day after which the entry leaves the list
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub(super) expires: Option<Date>,
-    /// The day on which somebody is to look at it again
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub(super) review_by: Option<Date>,
+    #[command(flatten)]
+    pub(super) words: WordArgs,
     /// A note that never leaves the publisher
     #[arg(long, default_value = "")]
     pub(super) note: String,
@@ -76,15 +43,19 @@ pub struct ProposeArgs {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
-  bwld approve canary k3Jx0aZqPm2vT7yWb9cD1e
-  bwld approve canary k3Jx0aZqPm2vT7yWb9cD1e --publish
+  bwld approve canary k3Jx0aZqPm2vT7yWb9cD1e                 shows it, and asks
+  bwld approve canary k3Jx0aZqPm2vT7yWb9cD1e --revision 2    as it was read
+  bwld approve canary k3Jx0aZqPm2vT7yWb9cD1e --revision 2 --publish
   bwld approve canary --staged sha256:...       approve what is staged, as `bwld queue` shows it")]
 pub struct ApproveArgs {
     /// The list
     pub(super) list: ListId,
     /// The entry's reference
-    #[arg(required_unless_present = "staged")]
+    #[arg(required_unless_present = "staged", allow_hyphen_values = true)]
     pub(super) reference: Option<String>,
+    /// The revision of the entry that was read, as `bwld queue` and `bwld case show` name it; needed where nobody can be asked
+    #[arg(long, value_name = "N", conflicts_with = "staged")]
+    pub(super) revision: Option<u64>,
     /// Digest of the staged changes
     #[arg(long, value_name = "DIGEST", conflicts_with = "reference")]
     pub(super) staged: Option<Digest>,
@@ -114,6 +85,7 @@ pub struct One {
     /// The list
     pub(super) list: ListId,
     /// The entry's reference
+    #[arg(allow_hyphen_values = true)]
     pub(super) reference: String,
     /// Why
     #[arg(long, default_value = "")]
@@ -154,7 +126,8 @@ pub struct QueueArgs {
 Examples:
   bwld search bad.example
   bwld search --list canary --state proposed,approved
-  bwld search passports --category fraud --expires-to 2027-01-01 --json")]
+  bwld search passports --category fraud --expires-to 2027-01-01 --json
+  bwld search --list canary --format csv -o entries.csv     everything known of each, but notes")]
 pub struct SearchArgs {
     /// A text in the rule, the attributes or any word of a case
     pub(super) text: Option<String>,
@@ -164,14 +137,14 @@ pub struct SearchArgs {
     /// A rule, or a name, URL or address that one of any kind names
     #[arg(long)]
     pub(super) rule: Option<String>,
-    /// A category
+    /// A category, of the list or of any scheme
     #[arg(long)]
     pub(super) category: Option<Code>,
     /// A reason code
     #[arg(long)]
     pub(super) reason: Option<Code>,
     /// A reference
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub(super) reference: Option<String>,
     /// Who proposed it
     #[arg(long)]
@@ -197,8 +170,23 @@ pub struct SearchArgs {
     /// Results of a page
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(super) limit: u64,
+    /// All that are found, written with everything that is known of them but notes
+    #[arg(long, value_enum, conflicts_with_all = ["cursor", "limit", "json"])]
+    pub(super) format: Option<SearchFormat>,
+    /// Write to this file instead, replacing it only when all has arrived
+    #[arg(short, long, value_name = "FILE", requires = "format")]
+    pub(super) output: Option<std::path::PathBuf>,
     #[command(flatten)]
     pub(super) common: Common,
+}
+
+/// How entries are exported.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub enum SearchFormat {
+    /// A JSON object a line
+    Ndjson,
+    /// Comma-separated values with a line of names
+    Csv,
 }
 
 /// What `bwld undo` takes.
@@ -245,6 +233,9 @@ pub struct ScheduleArgs {
     /// The entries that are approved now; else what is staged now
     #[arg(long)]
     pub(super) cases: bool,
+    /// Override a guard by its name (may be repeated)
+    #[arg(long, value_name = "GUARD")]
+    pub(super) force: Vec<String>,
     /// Take this one off
     #[arg(long, value_name = "ID", conflicts_with_all = ["at", "cases"])]
     pub(super) cancel: Option<String>,
@@ -283,17 +274,16 @@ pub struct FreezeArgs {
 #[command(after_help = "\
 Examples:
   bwld preview canary
+  bwld preview canary --cases                   of the entries that were proposed and approved
   bwld preview canary www.example.com 192.0.2.1 https://example.com/a")]
 pub struct PreviewArgs {
     /// The list
     pub(super) list: ListId,
     /// Names, URLs and addresses to ask about, before and after
     pub(super) questions: Vec<String>,
+    /// What publishing the approved entries would do, instead of what is staged
+    #[arg(long)]
+    pub(super) cases: bool,
     #[command(flatten)]
     pub(super) common: Common,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("expected NAME=TEXT")?;
-    Ok((key.to_owned(), value.to_owned()))
 }

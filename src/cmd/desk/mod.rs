@@ -1,8 +1,11 @@
-//! The desk on the command line: propose, approve, reject, suspend, queue, search, undo, schedule, freeze, preview.
+//! The desk on the command line: propose, approve, reject, suspend, queue, search, undo, schedule, freeze, preview. What is done to
+//! one case stands in `cases`, what a list demands and what is asked of all lists in `demands`.
 
 mod args;
+mod cases;
+mod demands;
+mod words;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -10,38 +13,22 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::desk::{Case, CaseState, LegalBasis, NewCase, Page, Preview, Queue, Schedule, Words};
-use crate::list::{Attributes, Code, ListId};
+use crate::list::ListId;
 use crate::publisher::{ListPolicy, PublishReport, StagedReview, Undone};
 
 use super::client::{self, Api, list_path};
-use super::{exit::Ended, out, staged};
+use super::{exit::Ended, export, out, secret, staged};
+
+use args::SearchFormat;
 
 pub use args::{ApproveArgs, FreezeArgs, PreviewArgs, ProposeArgs, QueueArgs, RejectArgs, ScheduleArgs, SearchArgs, SuspendArgs, UndoArgs};
+pub use cases::Command as CaseCommand;
+pub use cases::run as case;
+pub use demands::{ConflictsArgs, Policy, ReviewedArgs, SchemeCommand, WhyArgs, conflicts, policy, reviewed, scheme, why};
 
 /// `bwld propose`
 pub async fn propose(args: ProposeArgs, config: Option<&Path>) -> anyhow::Result<()> {
-    let basis = LegalBasis {
-        jurisdiction: args.basis_jurisdiction,
-        instrument: args.basis_instrument,
-        authority: args.basis_authority,
-        number: args.basis_number,
-        date: args.basis_date,
-    };
-    let mut schemes: BTreeMap<String, Vec<Code>> = BTreeMap::new();
-    for (scheme, code) in args.scheme {
-        let code = code.parse().map_err(|e| Ended::Usage(format!("--scheme: {e}")))?;
-        schemes.entry(scheme).or_default().push(code);
-    }
-    let attributes = Attributes { categories: args.cat, reason: args.reason_code, expires: args.expires, ..Attributes::default() };
-    let words = Words {
-        rule: args.rule,
-        attributes,
-        reasons: args.text.into_iter().collect(),
-        basis: (basis != LegalBasis::default()).then_some(basis),
-        schemes,
-        evidence: args.evidence,
-        review_by: args.review_by,
-    };
+    let words = args.words.over(Words { rule: args.rule, ..Words::default() })?;
     let new = NewCase { words, note: args.note, draft: args.draft };
     let api = args.common.connect.open(config)?;
     let case: Case = api.send_json(Method::POST, &list_path(&args.list, "/cases"), &new).await?;
@@ -58,13 +45,36 @@ pub async fn approve(args: ApproveArgs, config: Option<&Path>) -> anyhow::Result
         return if args.common.json { out::print_json(&review) } else { out::print(&text) };
     }
     let reference = args.reference.context("a reference was asked for by the command line")?;
-    let case = decide(&api, &args.list, &reference, "approve", &args.reason).await?;
+    let path = list_path(&args.list, &format!("/cases/{}", plain(&reference)?));
+    let revision = match args.revision {
+        Some(revision) => revision,
+        None => read_by_somebody(&api.get(&path).await?)?,
+    };
+    let body = json!({"reason": args.reason, "revision": revision});
+    let case: Case = api.send_json(Method::POST, &format!("{path}/approve"), &body).await?;
     if args.publish && case.state == CaseState::Approved {
         let body = json!({"references": [reference], "reason": args.reason});
-        let report: PublishReport = api.send_json(Method::POST, &list_path(&args.list, "/cases/publish"), &body).await?;
+        let report = api.send_json::<PublishReport>(Method::POST, &list_path(&args.list, "/cases/publish"), &body).await;
+        let report = report.with_context(|| {
+            let list = &args.list;
+            format!("{reference} is approved, and that holds; it was not published (who may publish runs `bwld publish {list} --cases`)")
+        })?;
         return show_version(&args.list, &report, args.common.json);
     }
     show_case(&case, args.common.json)
+}
+
+/// The revision of a case that somebody at the terminal has looked at and agrees to.
+fn read_by_somebody(case: &Case) -> anyhow::Result<u64> {
+    if !secret::is_asked() {
+        let usage = "say which words are approved: --revision N, as `bwld queue` and `bwld case show` name it";
+        return Err(Ended::Usage(usage.into()).into());
+    }
+    out::print(&cases::whole(case))?;
+    if !secret::agreed("approve this?")? {
+        anyhow::bail!("it is not approved");
+    }
+    Ok(case.revision)
 }
 
 /// `bwld reject`
@@ -110,7 +120,7 @@ pub async fn queue(args: QueueArgs, config: Option<&Path>) -> anyhow::Result<()>
     for (what, cases) in kinds {
         for case in cases {
             let day = case.words.review_by.filter(|_| what == "look again").map(|day| day.to_string());
-            let which = format!("{} {}", case.reference, case.words.rule);
+            let which = format!("{} {} (revision {})", case.reference, case.words.rule, case.revision);
             rows.push(vec![what.into(), case.list.to_string(), out::visible(&which), day.unwrap_or_else(|| case.created.to_string())]);
         }
     }
@@ -124,8 +134,21 @@ pub async fn queue(args: QueueArgs, config: Option<&Path>) -> anyhow::Result<()>
     for one in &queue.schedules {
         let which = if one.outcome.is_empty() { one.id.clone() } else { format!("{}: {}", one.id, one.outcome) };
         rows.push(vec!["scheduled".into(), one.list.to_string(), out::visible(&which), one.at.to_string()]);
+        let left_out =
+            one.left_out.iter().map(|case| vec!["left out".into(), one.list.to_string(), out::visible(case), one.at.to_string()]);
+        rows.extend(left_out);
     }
-    if rows.len() == 1 { out::print("nothing waits\n") } else { out::print(&out::table(&rows)) }
+    for one in &queue.expired {
+        rows.push(vec!["expired".into(), one.list.to_string(), out::visible(&one.reason), one.since.to_string()]);
+    }
+    if rows.len() == 1 {
+        return out::print("nothing waits\n");
+    }
+    out::print(&out::table(&rows))?;
+    match queue.more() {
+        0 => Ok(()),
+        more => out::print(&format!("and {more} more, which are due less; --json says how many of each kind there are\n")),
+    }
 }
 
 /// `bwld search`
@@ -148,12 +171,19 @@ pub async fn search(args: SearchArgs, config: Option<&Path>) -> anyhow::Result<(
         ("expires_to", text(shown(&args.expires_to))),
         ("created_from", text(shown(&args.created_from))),
         ("created_to", text(shown(&args.created_to))),
-        ("cursor", text(shown(&args.cursor))),
-        ("limit", args.limit.to_string()),
     ];
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
-    let page: Page = args.common.connect.open(config)?.get(&format!("v1/admin/entries?{}", query.finish())).await?;
+    let api = args.common.connect.open(config)?;
+    if let Some(format) = args.format {
+        let ending = if matches!(format, SearchFormat::Csv) { "csv" } else { "ndjson" };
+        return export::whole(&api, &format!("v1/admin/entries.{ending}?{}", query.finish()), args.output.as_deref()).await;
+    }
+    query.append_pair("limit", &args.limit.to_string());
+    if let Some(cursor) = &args.cursor {
+        query.append_pair("cursor", cursor);
+    }
+    let page: Page = api.get(&format!("v1/admin/entries?{}", query.finish())).await?;
     if args.common.json {
         return out::print_json(&page);
     }
@@ -189,7 +219,7 @@ pub async fn schedule(args: ScheduleArgs, config: Option<&Path>) -> anyhow::Resu
     if let Some(id) = &args.cancel {
         return api.delete(&list_path(&args.list, &format!("/schedules/{}", plain(id)?))).await;
     }
-    let body = json!({"at": args.at, "cases": args.cases, "reason": args.reason});
+    let body = json!({"at": args.at, "cases": args.cases, "reason": args.reason, "force": args.force});
     let made: Schedule = api.send_json(Method::POST, &list_path(&args.list, "/schedules"), &body).await?;
     if args.common.json { out::print_json(&made) } else { out::print(&format!("{}: {} at {}\n", made.list, made.id, made.at)) }
 }
@@ -199,8 +229,9 @@ pub async fn freeze(args: FreezeArgs, config: Option<&Path>) -> anyhow::Result<(
     let api = args.common.connect.open(config)?;
     let policy: ListPolicy = match args.approvals {
         Some(approvals) => {
-            let before: ListPolicy = api.get(&list_path(&args.list, "/policy")).await?;
-            api.send_json(Method::PUT, &list_path(&args.list, "/policy"), &ListPolicy { approvals, ..before }).await?
+            let path = list_path(&args.list, "/policy");
+            let (before, tag): (ListPolicy, _) = api.get_tagged(&path).await?;
+            api.send_if(Method::PUT, &path, &ListPolicy { approvals, ..before }, &tag).await?
         }
         None => {
             let reason = if args.thaw { "" } else { &args.reason };
@@ -217,7 +248,7 @@ pub async fn freeze(args: FreezeArgs, config: Option<&Path>) -> anyhow::Result<(
 /// `bwld preview`
 pub async fn preview(args: PreviewArgs, config: Option<&Path>) -> anyhow::Result<()> {
     let api = args.common.connect.open(config)?;
-    let body = json!({"questions": args.questions});
+    let body = json!({"questions": args.questions, "cases": args.cases});
     let preview: Preview = api.send_json(Method::POST, &list_path(&args.list, "/preview"), &body).await?;
     if args.common.json {
         return out::print_json(&preview);
@@ -233,14 +264,26 @@ pub async fn preview(args: PreviewArgs, config: Option<&Path>) -> anyhow::Result
     if rows.len() > 1 {
         text.push_str(&out::table(&rows));
     }
-    out::print(&format!("{text}{}: {}\n", args.list, staged::counts(&preview.changes)))
+    text.push_str(&format!("{}: {}\n", args.list, staged::counts(&preview.changes)));
+    if preview.approved > 0 {
+        text.push_str(&format!("{} approved wait beside what is staged; --cases shows what they would do\n", out::count(preview.approved)));
+    }
+    out::print(&text)
 }
 
 fn show_case(case: &Case, json: bool) -> anyhow::Result<()> {
     if json {
         return out::print_json(case);
     }
-    out::print(&format!("{} {}: {}: {}\n", case.list, case.reference, case.state.word(), out::visible(&case.words.rule)))
+    out::print(&format!("{} {}: {}: {}\n", case.list, case.reference, case.state.word(), out::visible(&case.words.rule)))?;
+    case.notices.iter().try_for_each(|notice| out::print(&format!("  {}\n", client::refusal_text(notice))))
+}
+
+/// What there is of a legal basis, in one line.
+fn basis_text(basis: &LegalBasis) -> String {
+    let date = basis.date.map(|date| date.to_string()).unwrap_or_default();
+    let parts = [&basis.jurisdiction, &basis.instrument, &basis.authority, &basis.number, &date];
+    parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn show_version(list: &ListId, report: &PublishReport, json: bool) -> anyhow::Result<()> {
@@ -250,5 +293,6 @@ fn show_version(list: &ListId, report: &PublishReport, json: bool) -> anyhow::Re
     match &report.version {
         Some(v) => out::print(&format!("{list}: published serial {} (+{} -{} ~{})\n", v.serial, v.added, v.removed, v.replaced)),
         None => out::print(&format!("{}{list}: {}\n", staged::text(&report.changes, out::colour_out()), staged::counts(&report.changes))),
-    }
+    }?;
+    out::print(&staged::notices(&report.changes))
 }

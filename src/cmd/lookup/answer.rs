@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::list::Timestamp;
-use crate::list::{Attributes, Code};
+use crate::list::{Attributes, Code, derived_reference, read_derived_reference};
 use crate::matcher::{Lists, MAX_QUESTION, Match, Missing, Question, QuestionError, Verdict};
 
 use super::explain;
@@ -132,7 +132,8 @@ impl<'a> Record<'a> {
         self.incomplete = by.incomplete;
         let Attributes { categories, reference, age, action, reason, .. } = attributes;
         self.categories = categories;
-        self.reference = reference;
+        // A list that arrived has a publisher who can be asked about each of its entries.
+        self.reference = reference.or_else(|| (!state.local).then(|| derived_reference(self.rule.as_deref().unwrap_or_default())));
         self.age = age;
         self.action = action.map(crate::list::Action::word);
         self.reason = reason.map(|code| code.to_string());
@@ -160,7 +161,8 @@ impl<'a> Record<'a> {
             out.push_str(&format!("\tcat={}", codes.join(",")));
         }
         let attributes = [
-            ("ref", self.reference.clone()),
+            // The derived one stands in no list; programs get it.
+            ("ref", self.reference.clone().filter(|text| read_derived_reference(text).is_none())),
             ("age", self.age.map(|age| age.to_string())),
             ("act", self.action.map(str::to_owned)),
             ("rsn", self.reason.clone().filter(|_| self.rule.is_some())),

@@ -14,7 +14,11 @@ use zeroize::Zeroizing;
 
 use crate::desk::Desk;
 use crate::feed::Hub;
-use crate::http::{self, Admin, App, Exports, HttpOptions, MoreMetrics, Oidc, OperatorToken, Readiness, RouteOptions, Tls, TlsFiles};
+use crate::http::{
+    self, Admin, App, Exports, HttpOptions, MoreMetrics, Oidc, OperatorToken, Proxies, ProxyField, Readiness, RouteOptions, Spoken, Tls,
+    TlsFiles,
+};
+use crate::list::canonical_cidr;
 use crate::people::People;
 use crate::publisher::Publisher;
 use crate::store::{Clock, RealDisk, Store, write_file_atomic};
@@ -161,7 +165,7 @@ fn tls(settings: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
     match (path(&serve.tls_certificate), path(&serve.tls_key)) {
         (Some(certificate), Some(key)) => {
             let files = TlsFiles { certificate, key, client_authorities: path(&serve.tls_client_authorities) };
-            Ok(Some(Arc::new(Tls::open(files, http::Spoken::Http)?)))
+            Ok(Some(Arc::new(Tls::open(files, Spoken::Http)?)))
         }
         (None, None) if serve.tls_client_authorities.is_empty() => Ok(None),
         _ => anyhow::bail!(Ended::Usage(
@@ -175,6 +179,11 @@ fn http_options(settings: &Config) -> HttpOptions {
     HttpOptions {
         max_connections: usize::try_from(serve.max_connections).unwrap_or(usize::MAX),
         max_per_peer: usize::try_from(serve.max_per_peer).unwrap_or(usize::MAX),
+        proxies: Proxies {
+            // Each was checked when it was read.
+            networks: serve.proxies.iter().filter_map(|text| canonical_cidr(text).ok()?.parse().ok()).collect(),
+            field: if serve.proxy_field == "forwarded" { ProxyField::Forwarded } else { ProxyField::XForwardedFor },
+        },
         header_timeout: Duration::from_secs(serve.header_seconds),
         idle_timeout: Duration::from_secs(serve.idle_seconds),
         stall_timeout: Duration::from_secs(serve.stall_seconds),

@@ -151,9 +151,11 @@ fn open(loaded: &Loaded, settings: &Config, disk: Arc<dyn Disk>) -> anyhow::Resu
     if settings.serve.shipped_lists {
         shipped::take_in(&publisher, |id| matches!(store.list(id), Ok(Some(_))))?;
     }
+    let people = Arc::new(people);
     let desk = Desk::open(publisher.clone(), store.clone(), hub.catalog().clone(), clock.clone()).context("reading the cases")?;
+    let desk = desk.with_people(people.clone());
     let oidc = people::oidc(settings, &clock)?;
-    Ok(Parts { publisher, people: Arc::new(people), oidc, store, desk: Arc::new(desk), hub, clock, token, exports })
+    Ok(Parts { publisher, people, oidc, store, desk: Arc::new(desk), hub, clock, token, exports })
 }
 
 fn publisher(

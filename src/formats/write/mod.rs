@@ -33,6 +33,7 @@ use format::{Fold, Spec};
 
 pub use format::{ExportFormat, NoSuchFormat, Says, White};
 pub use left::list_left_out;
+pub use own::quoted;
 pub use report::{ExportReport, Why};
 
 /// Octets gathered before they are written.

@@ -1,5 +1,7 @@
 //! bwld's own text, and JSON lines: every entry with all that it has.
 
+use std::borrow::Cow;
+
 use super::Cx;
 use super::entry::EntryRef;
 use super::format::{PLAIN, Says, Spec, White};
@@ -92,12 +94,15 @@ pub(super) const CSV: Spec = Spec {
 
 /// A field of CSV, quoted if it has to be.
 fn field(cx: &mut Cx<'_>, text: &str) {
+    cx.put(&quoted(text));
+}
+
+/// A text as a field of CSV (RFC 4180): in quotes if it has to be, also for programs that part fields at semicolons.
+pub fn quoted(text: &str) -> Cow<'_, str> {
     if text.bytes().any(|c| matches!(c, b',' | b'"' | b'\r' | b'\n' | b';')) {
-        cx.put("\"");
-        cx.put(&text.replace('"', "\"\""));
-        cx.put("\"");
+        Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
     } else {
-        cx.put(text);
+        Cow::Borrowed(text)
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
     let read = Need::All(AUDITORS);
     vec![
         route(Method::GET, "/v1/admin/audit", "showAudit", read, page)
+            .tagged()
             .about("Who did what, when, from where and why, newest first.")
             .takes([
                 number("before", "only lines before this number", 1, MAX_SERIAL),

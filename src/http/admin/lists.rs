@@ -11,10 +11,12 @@ use crate::publisher::{ChangeRequest, ListPatch, ListView, LogPage, NewList, Pub
 
 use super::super::app::Shared;
 use super::super::caller::Caller;
+use super::super::condition;
 use super::super::problem::Problem;
 use super::super::query::Query;
 use super::super::table::{MAX_SERIAL, Need, OWNERS, READERS, Route, WRITERS, flag, number, route};
 use super::bodies::{json, json_or_default};
+use super::desk::with_desk;
 use super::{blocking, list_id, with_publisher};
 
 /// Change lines shown when nothing else was asked for, and at most.
@@ -23,6 +25,8 @@ const LINES: (usize, usize) = (100, 100_000);
 const VERSIONS: (usize, usize) = (50, 1_000);
 
 const LIST: &str = "/v1/admin/lists/{list}";
+const SHOW_LIST: &str = "GET /v1/admin/lists/{list}";
+pub(super) const SHOW_STAGED: &str = "GET /v1/admin/lists/{list}/staged";
 const DRY_RUN: &str = "only say what would happen";
 
 pub(super) fn routes() -> Vec<Route> {
@@ -30,42 +34,52 @@ pub(super) fn routes() -> Vec<Route> {
     let dry_run = || [flag("dry_run", DRY_RUN)];
     vec![
         route(Method::GET, "/v1/admin/lists", "listLists", Need::Some(READERS), all)
+            .tagged()
             .about("The lists on which the caller has a role.")
             .gives_list::<ListView>("the lists, by name"),
         route(Method::POST, "/v1/admin/lists", "createList", Need::All(OWNERS), create)
+            .tagged()
             .about("Makes a list. It is served once it is published.")
             .takes(dry_run())
             .body::<NewList>()
             .gives::<ListView>(200, "what would be made, on a dry run")
             .gives::<ListView>(201, "the list"),
-        route(Method::GET, LIST, "showList", read, one).about("One list.").gives::<ListView>(200, "the list"),
+        route(Method::GET, LIST, "showList", read, one).tagged().about("One list.").gives::<ListView>(200, "the list"),
         route(Method::PATCH, LIST, "describeList", own, set)
+            .tagged()
+            .on_tag_of(SHOW_LIST)
             .about("Changes a list's description. What is absent stays as it is.")
             .takes(dry_run())
             .body::<ListPatch>()
             .gives::<ListView>(200, "the list as it is now, or would be"),
         route(Method::DELETE, LIST, "removeList", own, remove)
+            .on_tag_of(SHOW_LIST)
             .about("Offers a list no longer. Its serials stay known for ever.")
             .takes(dry_run())
             .gives::<ListView>(200, "the list that would go, on a dry run")
             .gives_nothing(204, "it is gone"),
         route(Method::POST, "/v1/admin/lists/{list}/changes", "stageChanges", write, stage)
+            .on_tag_of(SHOW_STAGED)
             .about("Stages entries to add, replace and remove for the next publication.")
             .body::<ChangeRequest>()
             .gives::<StagedView>(200, "what is staged by this request"),
         route(Method::GET, "/v1/admin/lists/{list}/staged", "showStaged", read, staged)
+            .tagged()
             .about("What is staged against what is published.")
             .takes([number("lines", "change lines to show", 0, LINES.1 as u64)])
             .gives::<StagedView>(200, "what is staged"),
         route(Method::DELETE, "/v1/admin/lists/{list}/staged", "discardStaged", write, discard)
+            .on_tag_of(SHOW_STAGED)
             .about("Throws away what is staged.")
             .takes(dry_run())
             .gives::<StagedView>(200, "what was thrown away, or would be"),
         route(Method::POST, "/v1/admin/lists/{list}/publish", "publishList", write, publish)
+            .on_tag_of(SHOW_STAGED)
             .about("Publishes what is staged as the next version.")
             .optional_body::<PublishRequest>()
             .gives::<PublishReport>(200, "the version, and what changed"),
         route(Method::GET, "/v1/admin/lists/{list}/log", "showLog", read, log)
+            .tagged()
             .about("The versions of a list, newest first.")
             .takes([
                 number("before", "only versions before this serial", 1, MAX_SERIAL),
@@ -126,7 +140,7 @@ pub(super) async fn set(
     let dry_run = dry_run(query.as_deref())?;
     let patch: ListPatch = json(&shared, body).await?;
     let set = move |publisher: &Publisher| {
-        if dry_run { publisher.would_set_list(&id, patch) } else { publisher.set_list(&id, patch, caller.by()) }
+        if dry_run { publisher.would_set_list(&id, patch, &caller.by()) } else { publisher.set_list(&id, patch, caller.by()) }
     };
     Ok(Json(with_publisher(&shared, set).await?))
 }
@@ -140,7 +154,7 @@ pub(super) async fn remove(
 ) -> Result<Response, Problem> {
     let id = list_id(&id)?;
     if dry_run(query.as_deref())? {
-        return Ok(Json(with_publisher(&shared, move |publisher| publisher.view(&id)).await?).into_response());
+        return Ok(Json(with_publisher(&shared, move |publisher| publisher.would_remove_list(&id, &caller.by())).await?).into_response());
     }
     with_publisher(&shared, move |publisher| publisher.remove_list(&id, caller.by())).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -159,16 +173,14 @@ pub(super) async fn stage(
 }
 
 /// `GET /v1/admin/lists/{list}/staged?lines=N`
-pub(super) async fn staged(
-    State(shared): State<Shared>,
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<StagedView>, Problem> {
+pub(super) async fn staged(State(shared): State<Shared>, Path(id): Path<String>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let id = list_id(&id)?;
     let query = Query::read(query.as_deref());
     query.only(&["lines"])?;
     let lines = query.within("lines", 0, LINES.1)?.unwrap_or(LINES.0);
-    Ok(Json(with_publisher(&shared, move |publisher| publisher.staged(&id, lines)).await?))
+    let (view, tag) = with_publisher(&shared, move |publisher| publisher.staged_tagged(&id, lines)).await?;
+    // Not the digest of what is shown: writes know nothing of the number of lines.
+    Ok(([(header::ETAG, condition::field(&tag))], Json(view)).into_response())
 }
 
 /// `DELETE /v1/admin/lists/{list}/staged?dry_run=true`; what was thrown away, or would be.
@@ -180,7 +192,9 @@ pub(super) async fn discard(
 ) -> Result<Json<StagedView>, Problem> {
     let id = list_id(&id)?;
     let dry_run = dry_run(query.as_deref())?;
-    let discard = move |publisher: &Publisher| if dry_run { publisher.staged(&id, LINES.0) } else { publisher.discard(&id, caller.by()) };
+    let discard = move |publisher: &Publisher| {
+        if dry_run { publisher.would_discard(&id, LINES.0, &caller.by()) } else { publisher.discard(&id, caller.by()) }
+    };
     Ok(Json(with_publisher(&shared, discard).await?))
 }
 
@@ -195,7 +209,7 @@ pub(super) async fn publish(
     let id = list_id(&id)?;
     let request: PublishRequest = json_or_default(&shared, &headers, body).await?;
     super::desk::may_force(&caller, &id, &request.force)?;
-    Ok(Json(with_publisher(&shared, move |publisher| publisher.publish(&id, &request, caller.by())).await?))
+    Ok(Json(with_desk(&shared, move |desk| desk.publish_staged(&id, &request, &caller.by())).await?))
 }
 
 /// `GET /v1/admin/lists/{list}/log?before=SERIAL&limit=N`

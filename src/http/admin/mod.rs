@@ -20,9 +20,10 @@ use crate::desk::Desk;
 use crate::list::ListId;
 use crate::people::People;
 use crate::publisher::{Class, PublishError, Publisher};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 use super::app::Shared;
+use super::condition::changed;
 use super::oidc::Oidc;
 use super::problem::Problem;
 use super::table::Route;
@@ -90,6 +91,9 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 /// An error of the publisher as a problem. One that only a restart mends shows in `/readyz` by way of the store.
 fn refused(shared: &Shared, error: &PublishError) -> Problem {
     let detail = error.to_string();
+    if let PublishError::Store(StoreError::Changed { current }) = error {
+        return changed(*current, detail);
+    }
     let (status, code, title) = match error.class() {
         Class::Reject => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Refused"),
         Class::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such list"),

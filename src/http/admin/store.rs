@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::list::Digest;
-use crate::publisher::{CheckReport, PublishError};
+use crate::publisher::{By, CheckReport, PublishError};
+use crate::store::Record;
 use crate::wire::MAX_KEYSET;
 
 use super::super::app::Shared;
@@ -84,14 +85,33 @@ pub(super) struct BackedUp {
 }
 
 /// `POST /v1/admin/backup`
-pub(super) async fn backup(State(shared): State<Shared>, body: Body) -> Result<Json<BackedUp>, Problem> {
+pub(super) async fn backup(State(shared): State<Shared>, caller: Caller, body: Body) -> Result<Json<BackedUp>, Problem> {
     let BackupRequest { to, secrets } = json(&shared, body).await?;
     if !to.is_absolute() {
         let detail = "to: name the folder from / on; the daemon's working folder is not yours";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "Refused", detail));
     }
     let (store, now) = (admin(&shared)?.store, shared.app.clock.now());
-    let report = blocking(move || store.backup(&to, secrets, now)).await?;
+    let report = blocking(move || {
+        // Before it begins: whatever becomes of the copy, or of the daemon, it is known who made it and what went with it.
+        let object = format!("backup:{} secrets:{}", to.display(), if secrets { "with" } else { "without" });
+        let said = |what: &str, why: String| {
+            let act = By::new(&*caller.who.account, &*caller.from).because(why).act(now, what, &*object);
+            store.commit(&Record::All { records: vec![Record::Act { act }] }).map(|_| ())
+        };
+        match said("store.backup", String::new()) {
+            Err(error) if secrets => return Err(error),
+            // A disk that is full is a reason for a backup, not against it.
+            Err(error) => tracing::warn!(%error, "a backup is made that is not in the audit chain"),
+            Ok(()) => {}
+        }
+        store.backup(&to, secrets, now).inspect_err(|error| {
+            if let Err(error) = said("store.backup-failed", error.to_string()) {
+                tracing::warn!(%error, "that a backup failed is not in the audit chain");
+            }
+        })
+    });
+    let report = report.await?;
     let report = report.map_err(|e| refused(&shared, &PublishError::Store(e)))?;
     Ok(Json(BackedUp { frame: report.frame, files: report.files, octets: report.octets, linked: report.linked, manifest: report.manifest }))
 }

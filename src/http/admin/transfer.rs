@@ -22,6 +22,7 @@ use super::super::problem::Problem;
 use super::super::query::Query;
 use super::super::table::{Need, READERS, Route, WRITERS, flag, parameter, route, text};
 use super::bodies::{self, Packed};
+use super::lists::SHOW_STAGED;
 use super::outlet::streamed;
 use super::{admin, blocking, list_id, refused};
 
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Vec<Route> {
     let formats: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
     vec![
         route(Method::POST, "/v1/admin/lists/{list}/import", "importList", Need::List(WRITERS), import)
+            .on_tag_of(SHOW_STAGED)
             .about("Reads a file of rules, plain or packed, and stages what differs from the list.")
             .takes([
                 parameter("format", "its format; absent: found out", words(&formats)),

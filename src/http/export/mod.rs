@@ -6,7 +6,7 @@
 
 mod lines;
 mod sign;
-mod stream;
+pub(super) mod stream;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -205,7 +205,7 @@ async fn answer(shared: &Inner, method: &Method, headers: &HeaderMap, asked: Ask
     }
 }
 
-fn busy(shared: &Inner) -> Problem {
+pub(super) fn busy(shared: &Inner) -> Problem {
     Problem::busy("too-many-exports", "too many exports are being made; come back later", shared.come_back())
 }
 

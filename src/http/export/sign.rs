@@ -40,7 +40,7 @@ impl Exports {
     }
 
     /// Leave to make one; none: too many are being made.
-    pub(super) fn permit(&self) -> Option<OwnedSemaphorePermit> {
+    pub(in crate::http) fn permit(&self) -> Option<OwnedSemaphorePermit> {
         self.0.making.clone().try_acquire_owned().ok()
     }
 

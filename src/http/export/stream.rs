@@ -2,13 +2,11 @@
 
 use std::io::Write;
 
-use crate::formats::write::ExportError;
-
 use super::super::accept::Coding;
 use super::super::body::Outlet;
 
 /// Octets of a piece that are worth a message between threads. A format and zstd write pieces of some size; gzip does not.
-pub(super) const fn worth(coding: Coding) -> usize {
+pub(in crate::http) const fn worth(coding: Coding) -> usize {
     match coding {
         Coding::Gzip => 32 << 10,
         Coding::Identity | Coding::Zstd => 0,
@@ -16,11 +14,11 @@ pub(super) const fn worth(coding: Coding) -> usize {
 }
 
 /// Runs `work` with what it writes in this coding.
-pub(super) fn coded(
+pub(in crate::http) fn coded<E: From<std::io::Error>>(
     coding: Coding,
     outlet: &mut Outlet,
-    work: impl FnOnce(&mut dyn Write) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
+    work: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<(), E> {
     match coding {
         Coding::Identity => work(outlet),
         Coding::Gzip => {

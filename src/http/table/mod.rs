@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::app::Shared;
+use super::condition::Condition;
 use super::{admin, events, export, health, public, spans};
 
 pub(super) use need::{AUDITORS, Need, OWNERS, READERS, WRITERS};
@@ -79,6 +80,10 @@ pub(super) struct Route {
     pub(super) secret: bool,
     /// Statuses of the problems it answers with beside those of every call like it.
     pub(super) problems: Vec<u16>,
+    /// What it does about `If-Match`.
+    pub(super) condition: Condition,
+    /// Whether its answer has a tag.
+    pub(super) tagged: bool,
     handler: MethodRouter<Shared>,
 }
 
@@ -101,6 +106,8 @@ where
         streams: false,
         secret: false,
         problems: Vec::new(),
+        condition: Condition::Unknown,
+        tagged: false,
         handler: on(filter, handler),
     }
 }
@@ -148,9 +155,32 @@ impl Route {
         self
     }
 
+    /// Its answer has a tag: the digest of its JSON.
+    pub(super) fn tagged(mut self) -> Route {
+        self.tagged = true;
+        self
+    }
+
+    /// Is done only if what the call `shown` shows still has the tag of `If-Match`, if that is sent.
+    pub(super) fn on_tag_of(mut self, shown: &'static str) -> Route {
+        self.condition = Condition::Offered(shown);
+        self
+    }
+
+    /// Is done only if what the call `shown` shows still has the tag of `If-Match`, which must be sent.
+    pub(super) fn only_on_tag_of(mut self, shown: &'static str) -> Route {
+        self.condition = Condition::Demanded(shown);
+        self
+    }
+
+    /// Whether it writes, so that somebody may send a condition along.
+    pub(super) fn writes(&self) -> bool {
+        self.method != Method::GET && self.need != Need::Nobody
+    }
+
     /// Whether it is a write that is done once for each idempotency key.
     pub(super) fn takes_key(&self) -> bool {
-        self.method != Method::GET && self.need != Need::Nobody && !self.streams && !self.secret
+        self.writes() && !self.streams && !self.secret
     }
 
     /// Answers JSON with this status.

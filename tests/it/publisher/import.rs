@@ -54,7 +54,7 @@ fn what_is_in_order_is_taken_as_it_comes_and_the_rest_sorted_on_top() {
     assert!(house.publisher.maintain().unwrap().files_removed > 0);
     let left: usize =
         std::fs::read_dir(dir.path().join("artefacts")).unwrap().map(|f| std::fs::read_dir(f.unwrap().path()).unwrap().count()).sum();
-    assert_eq!(left, 2, "snapshot and buckets");
+    assert_eq!(left, 3, "snapshot, buckets, and the changes, to undo them");
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::desk::{NewSchedule, Preview, PreviewRequest, Schedule};
 use crate::list::{Digest, Serial};
-use crate::publisher::{Beside, By, ListPolicy, StagedReview, Undone};
+use crate::publisher::{Beside, ListPolicy, StagedReview, Undone};
 
 use super::super::super::app::Shared;
 use super::super::super::caller::Caller;
@@ -53,21 +53,31 @@ struct UndoRequest {
     dry_run: bool,
 }
 
+const SHOW_POLICY: &str = "GET /v1/admin/lists/{list}/policy";
+const SHOW_SCHEDULE: &str = "GET /v1/admin/lists/{list}/schedules/{id}";
+const SCHEDULE: &str = "/v1/admin/lists/{list}/schedules/{id}";
+
 pub(super) fn routes() -> Vec<Route> {
     let (read, write, own, judge) = (Need::List(READERS), Need::List(WRITERS), Need::List(OWNERS), Need::List(JUDGES));
     vec![
         route(Method::GET, "/v1/admin/lists/{list}/policy", "showPolicy", read, policy)
+            .tagged()
             .about("What a list demands of its publications.")
             .gives::<ListPolicy>(200, "the policy"),
         route(Method::PUT, "/v1/admin/lists/{list}/policy", "setPolicy", own, set_policy)
+            .tagged()
+            .only_on_tag_of(SHOW_POLICY)
             .about("Sets what a list demands of its publications: approvals, limits, how wide a range may be, protected names.")
             .body::<ListPolicy>()
             .gives::<ListPolicy>(200, "the policy"),
         route(Method::POST, "/v1/admin/lists/{list}/freeze", "freezeList", own, freeze)
+            .tagged()
+            .on_tag_of(SHOW_POLICY)
             .about("Freezes a list, so that nothing is published, or thaws it.")
             .body::<Freeze>()
             .gives::<ListPolicy>(200, "the policy"),
         route(Method::GET, "/v1/admin/lists/{list}/review", "showReview", read, review)
+            .tagged()
             .about("Who staged and who approved what is staged.")
             .gives::<StagedReview>(200, "the review"),
         route(Method::POST, "/v1/admin/lists/{list}/approve", "approveStaged", judge, approve_staged)
@@ -75,11 +85,11 @@ pub(super) fn routes() -> Vec<Route> {
             .body::<ApproveStaged>()
             .gives::<StagedReview>(200, "the review"),
         route(Method::POST, "/v1/admin/lists/{list}/reviewed/{serial}", "reviewedVersion", judge, reviewed)
-            .about("Says that a publication without approvals was looked at afterwards.")
+            .about("Says that a publication without approvals was looked at afterwards, by one who had no hand in it.")
             .optional_body::<Why>()
             .gives_nothing(204, "it waits no longer"),
         route(Method::POST, "/v1/admin/lists/{list}/preview", "preview", read, preview)
-            .about("What publishing what is staged would do: delta, guards, and how questions would be answered before and after.")
+            .about("What publishing what is staged, or the approved entries (`cases`), would do: delta, guards, and how questions would be answered before and after.")
             .optional_body::<PreviewRequest>()
             .gives::<Preview>(200, "the preview"),
         route(Method::POST, "/v1/admin/lists/{list}/undo/{serial}", "undoVersion", write, undo)
@@ -87,10 +97,20 @@ pub(super) fn routes() -> Vec<Route> {
             .optional_body::<UndoRequest>()
             .gives::<Undone>(200, "the version, and what could not be undone"),
         route(Method::POST, "/v1/admin/lists/{list}/schedules", "schedule", write, schedule)
-            .about("Schedules the publication of what is staged or approved now.")
+            .tagged()
+            .about(
+                "Schedules the publication of what is staged or approved now. Any later staging ends one of what is staged; entries that \
+                 change meanwhile are left out.",
+            )
             .body::<NewSchedule>()
             .gives::<Schedule>(201, "the schedule"),
-        route(Method::DELETE, "/v1/admin/lists/{list}/schedules/{id}", "cancelSchedule", write, cancel)
+        route(Method::GET, SCHEDULE, "showSchedule", read, scheduled)
+            .tagged()
+            .about("A scheduled publication, and what became of it.")
+            .gives::<Schedule>(200, "the schedule")
+            .problems(&[404]),
+        route(Method::DELETE, SCHEDULE, "cancelSchedule", write, cancel)
+            .on_tag_of(SHOW_SCHEDULE)
             .about("Takes a scheduled publication off.")
             .gives_nothing(204, "it is gone")
             .problems(&[404]),
@@ -116,12 +136,7 @@ async fn set_policy(
 async fn freeze(State(shared): State<Shared>, caller: Caller, Path(list): Path<String>, body: Body) -> Result<Json<ListPolicy>, Problem> {
     let list = list_id(&list)?;
     let freeze: Freeze = json(&shared, body).await?;
-    let done = with_desk(&shared, move |desk| {
-        let policy = ListPolicy { frozen: freeze.reason.clone(), ..desk.publisher().policy(&list)? };
-        let what = if freeze.reason.is_empty() { "list.thaw" } else { "list.freeze" };
-        Ok(desk.publisher().set_policy(&list, policy, what, caller.by().because(freeze.reason))?)
-    });
-    Ok(Json(done.await?))
+    Ok(Json(with_desk(&shared, move |desk| Ok(desk.publisher().freeze(&list, &freeze.reason, caller.by())?)).await?))
 }
 
 async fn review(State(shared): State<Shared>, Path(list): Path<String>) -> Result<Json<StagedReview>, Problem> {
@@ -175,9 +190,8 @@ async fn undo(
     let (list, serial) = (list_id(&list)?, serial(&of)?);
     let request: UndoRequest = json_or_default(&shared, &headers, body).await?;
     may_force(&caller, &list, &request.force)?;
-    let by: By = caller.by().because(request.reason.clone());
     let how = Beside { reason: request.reason, force: request.force, cleared: false, dry_run: request.dry_run };
-    Ok(Json(with_desk(&shared, move |desk| Ok(desk.publisher().undo(&list, serial, request.partial, &how, by)?)).await?))
+    Ok(Json(with_desk(&shared, move |desk| desk.undo(&list, serial, request.partial, &how, &caller.by())).await?))
 }
 
 async fn schedule(State(shared): State<Shared>, caller: Caller, Path(list): Path<String>, body: Body) -> Result<Response, Problem> {
@@ -185,7 +199,14 @@ async fn schedule(State(shared): State<Shared>, caller: Caller, Path(list): Path
     let new: NewSchedule = json(&shared, body).await?;
     may_force(&caller, &list, &new.force)?;
     let made = with_desk(&shared, move |desk| desk.schedule(&list, new, &caller.by())).await?;
-    Ok((StatusCode::CREATED, Json(made)).into_response())
+    let place = HeaderValue::from_str(&format!("/v1/admin/lists/{}/schedules/{}", made.list, made.id));
+    let place = place.map_err(|_| Problem::internal("no place"))?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(made)).into_response())
+}
+
+async fn scheduled(State(shared): State<Shared>, Path((list, id)): Path<(String, String)>) -> Result<Json<Schedule>, Problem> {
+    let list = list_id(&list)?;
+    Ok(Json(with_desk(&shared, move |desk| desk.scheduled(&list, &id)).await?))
 }
 
 async fn cancel(State(shared): State<Shared>, caller: Caller, Path((list, id)): Path<(String, String)>) -> Result<StatusCode, Problem> {

@@ -1,6 +1,7 @@
 //! The desk over HTTP: entries under administration from proposal to removal. What guards a list and what finds entries stand in
 //! files of their own.
 
+mod export;
 mod find;
 mod guards;
 
@@ -14,23 +15,24 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::desk::{Action, Case, CaseEdit, Desk, DeskError, Hats, NewCase, PublishCases};
+use crate::desk::{Action, Case, CaseEdit, Desk, DeskError, Hats, JUDGES, NewCase, PublishCases};
 use crate::list::{Date, ListId};
-use crate::publisher::PublishReport;
+use crate::publisher::{PublishReport, forces_approvals};
+use crate::store::Expected;
 
 use super::super::app::Shared;
 use super::super::caller::Caller;
+use super::super::condition::missing;
 use super::super::problem::Problem;
 use super::super::table::{Need, OWNERS, READERS, Route, WRITERS, route};
 use super::bodies::{json, json_or_default};
 use super::{admin, blocking, list_id, refused};
 use crate::people::Role;
 
-/// Who decides about proposals.
-const JUDGES: &[Role] = &[Role::Owner, Role::Reviewer];
 /// Who works on cases.
 const WORKERS: &[Role] = &[Role::Owner, Role::Editor, Role::Reviewer];
 
+const SHOW_CASE: &str = "GET /v1/admin/lists/{list}/cases/{reference}";
 const CASE: &str = "/v1/admin/lists/{list}/cases/{reference}";
 
 /// Why something is done.
@@ -58,66 +60,84 @@ pub(super) fn routes() -> Vec<Route> {
     let (work, judge) = (Need::List(WORKERS), Need::List(JUDGES));
     let mut routes = vec![
         route(Method::POST, "/v1/admin/lists/{list}/cases", "proposeEntry", write, propose)
+            .tagged()
             .about("Proposes an entry: rule, reasons, legal basis, categories, dates.")
             .body::<NewCase>()
             .gives::<Case>(201, "the case"),
         route(Method::GET, CASE, "showCase", read, one)
+            .tagged()
             .about("An entry under administration.")
             .gives::<Case>(200, "the case")
             .problems(&[404]),
         route(Method::PATCH, CASE, "editCase", work, edit)
-            .about("Changes the words of an entry that is not published. Approvals fall.")
+            .tagged()
+            .on_tag_of(SHOW_CASE)
+            .about("Changes the words of an entry that is not published, all of them; needs If-Match or `revision`. Approvals fall.")
             .body::<CaseEdit>()
             .gives::<Case>(200, "the case")
-            .problems(&[404, 409]),
+            .problems(&[404, 409, 428]),
         route(Method::POST, "/v1/admin/lists/{list}/cases/{reference}/propose", "submitCase", write, submit)
+            .tagged()
+            .on_tag_of(SHOW_CASE)
             .about("Puts a draft before those who approve.")
             .optional_body::<CaseEdit>()
             .gives::<Case>(200, "the case")
             .problems(&[404, 409]),
         route(Method::POST, "/v1/admin/lists/{list}/cases/{reference}/approve", "approveCase", judge, approve)
-            .about("Approves an entry that somebody else wrote.")
+            .tagged()
+            .on_tag_of(SHOW_CASE)
+            .about("Approves an entry that somebody else wrote, as it was read; needs If-Match or `revision`.")
             .optional_body::<CaseEdit>()
             .gives::<Case>(200, "the case")
-            .problems(&[404, 409]),
+            .problems(&[404, 409, 428]),
         route(Method::POST, "/v1/admin/lists/{list}/cases/{reference}/reject", "rejectCase", judge, reject)
+            .tagged()
+            .on_tag_of(SHOW_CASE)
             .about("Refuses an entry.")
             .optional_body::<CaseEdit>()
             .gives::<Case>(200, "the case")
             .problems(&[404, 409]),
         route(Method::POST, "/v1/admin/lists/{list}/cases/{reference}/withdraw", "withdrawCase", work, withdraw)
+            .tagged()
+            .on_tag_of(SHOW_CASE)
             .about("Takes an entry back before it is published.")
             .optional_body::<CaseEdit>()
             .gives::<Case>(200, "the case")
             .problems(&[404, 409]),
         route(Method::POST, "/v1/admin/lists/{list}/cases/{reference}/suspend", "suspendCase", work, suspend)
+            .on_tag_of(SHOW_CASE)
             .about("Takes a published entry off the list for a while, at once.")
             .optional_body::<Why>()
             .gives::<PublishReport>(200, "the version")
             .problems(&[404, 409]),
         route(Method::POST, "/v1/admin/lists/{list}/cases/{reference}/resume", "resumeCase", judge, resume)
+            .on_tag_of(SHOW_CASE)
             .about("Puts a suspended entry back onto the list.")
             .optional_body::<Why>()
             .gives::<PublishReport>(200, "the version")
             .problems(&[404, 409]),
         route(Method::POST, "/v1/admin/lists/{list}/cases/{reference}/remove", "removeCase", work, remove)
+            .on_tag_of(SHOW_CASE)
             .about("Takes an entry off the list for good, at once.")
             .optional_body::<Why>()
             .gives::<PublishReport>(200, "the version")
             .problems(&[404, 409]),
         route(Method::POST, "/v1/admin/lists/{list}/cases/{reference}/notes", "noteCase", work, note)
+            .tagged()
+            .on_tag_of(SHOW_CASE)
             .about("Adds a note that never leaves the publisher, or says that a published entry was looked at again.")
             .body::<LookedAt>()
             .gives::<Case>(200, "the case")
             .problems(&[404]),
         route(Method::POST, "/v1/admin/lists/{list}/cases/publish", "publishCases", write, publish)
-            .about("Publishes approved entries in a version of their own.")
+            .about("Publishes approved entries in a version of their own; in an emergency, those that are named without their approvals.")
             .optional_body::<PublishCases>()
             .gives::<PublishReport>(200, "the version")
             .problems(&[404, 409]),
     ];
     routes.extend(guards::routes());
     routes.extend(find::routes());
+    routes.extend(export::routes());
     routes
 }
 
@@ -125,6 +145,7 @@ pub(super) fn routes() -> Vec<Route> {
 fn problem(shared: &Shared, error: DeskError) -> Problem {
     let (status, code, title) = match &error {
         DeskError::Publish(e) => return refused(shared, e),
+        DeskError::Busy => return Problem::busy("too-many-searches", error.to_string(), shared.come_back()),
         DeskError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "Refused"),
         DeskError::NoCase(_) => (StatusCode::NOT_FOUND, "unknown-entry", "There is no such entry"),
         DeskError::NotDone(_) => (StatusCode::CONFLICT, "not-now", "Not in this state, or not by you"),
@@ -141,7 +162,7 @@ fn problem(shared: &Shared, error: DeskError) -> Problem {
 }
 
 /// Runs `work` with the desk on a blocking thread.
-async fn with_desk<T: Send + 'static>(
+pub(super) async fn with_desk<T: Send + 'static>(
     shared: &Shared,
     work: impl FnOnce(&Desk) -> Result<T, DeskError> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -164,7 +185,7 @@ fn of_list(desk: &Desk, list: &ListId, reference: &str) -> Result<Arc<Case>, Des
 
 /// Without the approvals that a list demands only an owner publishes.
 pub(super) fn may_force(caller: &Caller, list: &ListId, force: &[String]) -> Result<(), Problem> {
-    if force.iter().any(|name| name == "approvals") && !caller.is_on(list, OWNERS) {
+    if forces_approvals(force) && !caller.is_on(list, OWNERS) {
         let detail = "only an owner of the list publishes without the approvals it demands";
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not with your roles", detail));
     }
@@ -196,6 +217,14 @@ async fn act(
 ) -> Result<Json<Case>, Problem> {
     let list = list_id(&list)?;
     let edit: CaseEdit = json_or_default(&shared, &headers, body).await?;
+    let decides = match action {
+        Action::Approve => true,
+        Action::Edit => edit.words.is_some(),
+        _ => false,
+    };
+    if decides && edit.revision.is_none() && caller.expected == Expected::Whatever {
+        return Err(missing(SHOW_CASE));
+    }
     let who = hats(&caller, &list);
     let done = with_desk(&shared, move |desk| {
         of_list(desk, &list, &reference)?;
@@ -256,14 +285,8 @@ async fn note(
     let list = list_id(&list)?;
     let looked: LookedAt = json(&shared, body).await?;
     let done = with_desk(&shared, move |desk| {
-        let mut case = of_list(desk, &list, &reference)?;
-        if !looked.note.is_empty() {
-            case = desk.note(&reference, &looked.note, &caller.by())?;
-        }
-        if looked.reviewed {
-            case = desk.review(&reference, looked.review_by, &caller.by())?;
-        }
-        Ok(case)
+        of_list(desk, &list, &reference)?;
+        desk.note(&reference, &looked.note, looked.reviewed.then_some(looked.review_by), &caller.by())
     });
     Ok(Json(Case::clone(&*done.await?)))
 }

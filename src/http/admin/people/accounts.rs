@@ -10,38 +10,48 @@ use utoipa::ToSchema;
 
 use crate::http::app::Shared;
 use crate::http::caller::Caller;
+use crate::http::condition::missing;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::table::{Need, OWNERS, Route, number, route, text};
 use crate::list::Timestamp;
 use crate::people::{AccountView, Grants, Identity, NewAccount};
+use crate::store::Expected;
 
 use super::super::bodies::json;
 use super::{PAGE, with_people};
 
+const SHOW_ACCOUNT: &str = "GET /v1/admin/accounts/{account}";
 const ACCOUNT: &str = "/v1/admin/accounts/{account}";
 
 pub(super) fn routes() -> Vec<Route> {
     let own = Need::All(OWNERS);
     vec![
         route(Method::GET, "/v1/admin/accounts", "listAccounts", own, all)
+            .tagged()
             .about("The accounts, by name.")
             .takes([text("after", "only accounts behind this name"), number("limit", "accounts in a page", 1, PAGE.1 as u64)])
             .gives::<AccountPage>(200, "a page of accounts"),
         route(Method::POST, "/v1/admin/accounts", "createAccount", own, create)
+            .tagged()
             .about("Makes an account. It has no way in yet: invite it, link it, or make a token for it.")
             .body::<NewAccount>()
             .gives::<AccountView>(201, "the account"),
-        route(Method::GET, ACCOUNT, "showAccount", own, one).about("One account.").gives::<AccountView>(200, "the account"),
+        route(Method::GET, ACCOUNT, "showAccount", own, one).tagged().about("One account.").gives::<AccountView>(200, "the account"),
         route(Method::PATCH, ACCOUNT, "changeAccount", own, change)
-            .about("Changes an account. What is absent stays as it is.")
+            .tagged()
+            .on_tag_of(SHOW_ACCOUNT)
+            .about("Changes an account. What is absent stays as it is. `grants` needs If-Match.")
             .body::<AccountPatch>()
+            .problems(&[428])
             .gives::<AccountView>(200, "the account as it is now"),
         route(Method::POST, "/v1/admin/accounts/{account}/invite", "inviteAccount", own, invite)
             .secret()
+            .on_tag_of(SHOW_ACCOUNT)
             .about("Makes the set-up token by which the account's password is set, once. One made before is void.")
             .gives::<Invited>(201, "the token, shown only now"),
         route(Method::DELETE, "/v1/admin/accounts/{account}/factor", "dropFactor", own, drop_factor)
+            .on_tag_of(SHOW_ACCOUNT)
             .about("Takes the second factor away from an account; its sessions end.")
             .gives_nothing(204, "it is gone"),
     ]
@@ -105,6 +115,10 @@ async fn one(State(shared): State<Shared>, Path(name): Path<String>) -> Result<J
 
 async fn change(State(shared): State<Shared>, caller: Caller, Path(name): Path<String>, body: Body) -> Result<Json<AccountView>, Problem> {
     let AccountPatch { grants, disabled, identity, unlink } = json(&shared, body).await?;
+    // They take the place of all roles that somebody else may have given or taken meanwhile.
+    if grants.is_some() && caller.expected == Expected::Whatever {
+        return Err(missing(SHOW_ACCOUNT));
+    }
     let change = crate::people::AccountChange { grants, disabled, identity: if unlink { Some(None) } else { identity.map(Some) } };
     Ok(Json(with_people(&shared, move |people| people.change_account(&name, change, caller.by())).await?))
 }
