@@ -66,13 +66,14 @@ async fn secondaries_are_told_until_they_acknowledge() {
         assert_eq!(notified(&plain, None, acknowledge).await, 1);
         assert_eq!(notified(&keyed, Some(&key), acknowledge).await, 1);
     }
+    // One of before may still be on its way: an acknowledgement that comes late is none.
     world.publish("one", &["domain:b.example"], &none);
-    assert_eq!(notified(&plain, None, false).await, 2);
-    assert_eq!(notified(&keyed, Some(&key), true).await, 2);
+    while notified(&plain, None, false).await != 2 {}
+    while notified(&keyed, Some(&key), true).await != 2 {}
     // A newer version takes the place of the one that is not acknowledged yet.
     world.publish("one", &["domain:c.example"], &none);
     while notified(&plain, None, true).await != 3 {}
-    assert_eq!(notified(&keyed, Some(&key), true).await, 3);
+    while notified(&keyed, Some(&key), true).await != 3 {}
     stop.send(()).unwrap();
     tokio::time::timeout(DEADLINE, serving).await.expect("it stops").unwrap();
 }

@@ -11,18 +11,16 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::wire::{key, sign, tsig_error};
+use super::wire::{key, sign_as, tsig_error};
 use crate::peers::free_port;
 use crate::support::{DEADLINE, Daemon, Place, wait_for};
 
 /// Asks for the SOA over this connection, signed with this key; the codes of the answer.
 fn codes(stream: &mut (impl std::io::Read + std::io::Write), name: &str, secret: u8) -> (Rcode, Option<TsigRcode>) {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    // Each at another second, or it would be a replay.
-    static EARLIER: AtomicU64 = AtomicU64::new(0);
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static ID: AtomicU16 = AtomicU16::new(0);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
-    let at = now - EARLIER.fetch_add(1, Ordering::Relaxed) % 250;
-    let request = sign("keyed.example", Rtype::SOA, &key(name, &[secret; 32]), at).0;
+    let request = sign_as(ID.fetch_add(1, Ordering::Relaxed), "keyed.example", Rtype::SOA, &key(name, &[secret; 32]), now).0;
     let length = u16::try_from(request.len()).expect("short").to_be_bytes();
     stream.write_all(&[&length[..], &request].concat()).expect("it is open");
     stream.flush().expect("it is open");
@@ -51,7 +49,7 @@ fn settings(keys: &[&str], taken: &[&str], more: &str) -> String {
     let section = |key: &&str| format!("[[dns.key]]\nname = \"{key}\"\nsecret_file = \"{key}.secret\"\n");
     let keys: String = keys.iter().map(section).collect();
     format!(
-        "[serve]\nlisten = \"127.0.0.1:0\"\nshipped_lists = false\norigin = \"lists.example\"\n\n[dns]\nlisten = [\"127.0.0.1:0\"]\n{more}\n\
+        "[serve]\nlisten = \"127.0.0.1:0\"\nshipped_lists = false\norigin = \"lists.example\"\n\n[dns]\nlisten = [\"127.0.0.1:0\"]\nidle_seconds = 120\n{more}\n\
          [[dns.zone]]\nname = \"keyed.example\"\nlist = \"one\"\nkeys = {taken:?}\n{keys}"
     )
 }

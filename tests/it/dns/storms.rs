@@ -45,6 +45,13 @@ secret_file = "isp-a.secret"
 /// Sources 127.0.LAZY.n read nothing: what the kernel takes for them is kept small.
 const LAZY: u8 = 2;
 
+/// Thousands of connections are thousands of descriptors; the usual limit is 1,024.
+fn raise_limit_of_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("up to the hard limit anybody may");
+}
+
 /// A connection from this address of loopback.
 fn from(source: [u8; 4], to: SocketAddr) -> TcpStream {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
@@ -174,6 +181,7 @@ fn quiet(said: &str, sources: usize) {
 
 #[test]
 fn thousands_of_half_open_connections_and_storms_disturb_nobody() {
+    raise_limit_of_files();
     let (place, mut daemon, to) = served();
     let mut secondary = Secondary::default();
     assert_eq!(transfer(&mut secondary, to), Got::Whole);

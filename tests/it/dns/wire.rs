@@ -31,9 +31,14 @@ fn world() -> (World, Arc<Service>) {
 }
 
 pub(super) fn sign(zone: &str, kind: Rtype, key: &Arc<Key>, at: u64) -> (Vec<u8>, ClientSequence<Arc<Key>>) {
+    sign_as(815, zone, kind, key, at)
+}
+
+/// The same with this ID of the message: of two that are the same in all else, neither is a replay of the other.
+pub(super) fn sign_as(id: u16, zone: &str, kind: Rtype, key: &Arc<Key>, at: u64) -> (Vec<u8>, ClientSequence<Arc<Key>>) {
     let name: Name<Vec<u8>> = zone.parse().unwrap();
     let mut message = MessageBuilder::new_vec();
-    message.header_mut().set_id(815);
+    message.header_mut().set_id(id);
     let mut message = message.question();
     message.push((&name, kind)).unwrap();
     let mut message = message.additional();

@@ -45,6 +45,7 @@ fn a_gap_is_bridged_by_the_whole_zone() {
         };
         site.add("block", &["domain:second.example"]);
         assert_eq!(soas(&site, "IXFR=1"), 4, "an increment: new, old, new, new");
+        site.wait_for_counts();
         let names: Vec<String> = (0..1500).map(|i| format!("domain:n{i}.example")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         site.add("block", &names);

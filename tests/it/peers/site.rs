@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use domain::base::Rtype;
 
 use super::{Answer, Program, Recipe, World, ask, is_alone, recipe};
-use crate::support::{Daemon, Place, get};
+use crate::support::{Daemon, Place, get, wait_for};
 
 /// Lists `block` and `allow` published by DNS, in a network of its own: the publisher is 127.0.NET.1, the world 127.0.NET.2, the resolver 127.0.NET.53.
 pub struct Site {
@@ -128,6 +128,13 @@ impl Site {
     pub fn sent(&self) -> Sent {
         let count = |what: &str| self.counted(&format!("bwld_dns_requests_total{{outcome=\"{what}\"}}"));
         Sent { increments: count("ixfr"), whole: count("axfr") }
+    }
+
+    /// Waits until the publisher has counted its zones: it does so again only after minutes, and until then an increment is measured by that.
+    #[track_caller]
+    pub fn wait_for_counts(&self) {
+        let of = |zone| self.counted(&format!("bwld_dns_records{{zone=\"{zone}.example.org.\"}}"));
+        wait_for("the records of the zones", || of("block.rpz") > 0 && of("block.open") > 0);
     }
 
     /// Starts the publisher anew with another configuration.
