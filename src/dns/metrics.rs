@@ -93,7 +93,7 @@ pub struct Quiet {
 impl Quiet {
     /// Whether to say something about this source now, and how many lines were held back since the last one. `now` in seconds.
     pub fn may_say(&self, source: IpAddr, now: u64) -> Option<u64> {
-        let (minute, source) = (now / 60, super::room::source(source));
+        let (minute, source) = (now / 60, crate::people::source(source));
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() >= SOURCES && !last.contains_key(&source) {
             last.retain(|_, (at, _)| *at == minute);

@@ -5,18 +5,12 @@
 //! anybody. So connections that are opened and never used, thousands of them, keep nobody out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Who counts as one source: an IPv4 address, or an IPv6 network of 64 bits, which one host has for itself.
-pub fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
-    }
-}
+use crate::people::source;
 
 /// Places for connections.
 #[derive(Debug)]
@@ -196,13 +190,5 @@ mod tests {
         drop((first, third, fourth));
         let places = room.places();
         assert!(places.open == 0 && places.sources.is_empty() && places.waiting.is_empty(), "{places:?}");
-    }
-
-    #[test]
-    fn a_source_is_an_address_or_a_network() {
-        let v6 = |text: &str| source(text.parse().expect("an address"));
-        assert_eq!(v6("2001:db8:0:1:2:3:4:5"), v6("2001:db8:0:1::1"));
-        assert_ne!(v6("2001:db8:0:1::1"), v6("2001:db8:0:2::1"));
-        assert_eq!(v6("::ffff:192.0.2.1"), at(1));
     }
 }

@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
+use crate::people::source;
+
 use super::options::Limits;
-use super::room::source;
 
 /// Between two looks of one that waits at who is slow.
 const LOOK: Duration = Duration::from_secs(1);

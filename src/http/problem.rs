@@ -34,7 +34,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("delta-too-costly", "joining so many deltas costs more than the snapshot"),
     ("empty-export", "an export would be empty; `empty=ok` asks for it all the same"),
     ("fatal", "the publisher cannot go on before it is repaired"),
-    ("forbidden", "the caller's roles do not allow it"),
+    ("forbidden", "the caller's roles, or the way they came in, do not allow it"),
     ("idempotency-answer-lost", "it was done under this key, and the answer was not kept"),
     ("idempotency-in-progress", "it is being done under this key"),
     ("idempotency-mismatch", "another request was done under this key"),

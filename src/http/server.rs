@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -22,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 use crate::list::Digest;
+use crate::people::source;
 
 use super::app::{App, router};
 use super::connection::{Patience, Watch, Watched};
@@ -98,13 +99,7 @@ struct Peer {
 impl Peers {
     /// A place for one more from this address, unless there are `max`.
     fn enter(self: &Arc<Self>, address: IpAddr, max: usize) -> Option<Peer> {
-        let address = match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, ..] = v6.segments();
-                if v6.is_loopback() { address } else { Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into() }
-            }
-            v4 => v4,
-        };
+        let address = source(address);
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = peers.entry(address).or_default();
         if max > 0 && *count >= max && !address.is_loopback() {

@@ -5,7 +5,8 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 
 use crate::list::{ListId, Timestamp};
-use crate::store::{By, digest_of};
+use crate::store::{By, Record, digest_of};
+use crate::wire::Act;
 
 use super::state::{ACCOUNT, Account, Identity};
 use super::{Done, Grants, MAX_SCOPES, People, PeopleError, Role, Who, document};
@@ -80,7 +81,7 @@ impl People {
             return Err(PeopleError::Refused(format!("there are {count} accounts, and no more can be made")));
         }
         let account = Account { name: new.name, grants: new.grants, disabled: false, created: self.clock.now(), identity: None };
-        self.put(account, "account.create", &by.into())
+        self.put(account, &["account.create"], &by.into())
     }
 
     /// Gives an account these roles instead of those it has.
@@ -99,7 +100,7 @@ impl People {
         self.change_account(name, AccountChange { disabled: Some(disabled), ..AccountChange::default() }, by)
     }
 
-    /// Changes an account, in one frame.
+    /// Changes an account, in one frame, with a line of the audit chain for each thing that is different then.
     ///
     /// # Errors
     /// [`PeopleError::NoAccount`], [`PeopleError::Refused`]; of the store.
@@ -122,14 +123,17 @@ impl People {
         if account.identity != before.identity {
             account.identity.as_ref().map_or(Ok(()), |identity| self.check_identity(name, identity))?;
         }
-        let what = match (account.disabled, before.disabled) {
-            (true, false) => "account.disable",
-            (false, true) => "account.enable",
-            _ if account.grants != before.grants => "account.grants",
-            _ if account.identity != before.identity => "account.link",
-            _ => return Ok(self.account_view(&account)),
-        };
-        self.put(account, what, &by)
+        let acts = [
+            ("account.disable", account.disabled && !before.disabled),
+            ("account.enable", !account.disabled && before.disabled),
+            ("account.grants", account.grants != before.grants),
+            ("account.link", account.identity != before.identity),
+        ];
+        let acts: Vec<&str> = acts.into_iter().filter(|(_, done)| *done).map(|(what, _)| what).collect();
+        if acts.is_empty() {
+            return Ok(self.account_view(&account));
+        }
+        self.put(account, &acts, &by)
     }
 
     /// Whether an account is still what `by` expects.
@@ -174,12 +178,16 @@ impl People {
         page.iter().map(|account| self.account_view(account)).collect()
     }
 
-    /// Writes an account; the caller holds `writing`.
-    pub(super) fn put(&self, account: Account, what: &str, by: &By) -> Result<AccountView, PeopleError> {
-        let before = self.state().accounts.get(&account.name).map(digest_of);
+    /// Writes an account, as these acts; the caller holds `writing`. Each act names the whole account before and after: there was
+    /// nothing between them.
+    fn put(&self, account: Account, acts: &[&str], by: &By) -> Result<AccountView, PeopleError> {
+        let (what, others) = acts.split_last().ok_or(PeopleError::System("there is nothing to do"))?;
+        let (before, after) = (self.state().accounts.get(&account.name).map(digest_of), Some(digest_of(&account)));
         let object = format!("account:{}", account.name);
-        let done = Done { what, object, before, after: Some(digest_of(&account)) };
         let mut records = vec![document(ACCOUNT, &account.name, &account)];
+        let now = self.clock.now();
+        records.extend(others.iter().map(|what| Record::Act { act: Act { before, after, ..by.act(now, what, object.as_str()) } }));
+        let done = Done { what, object, before, after };
         let (ending, keys) = if account.disabled { self.ending_sessions(&account.name) } else { Default::default() };
         records.extend(ending);
         self.commit(by, records, done)?;

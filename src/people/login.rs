@@ -10,6 +10,7 @@ use crate::store::By;
 
 use super::accounts::shown;
 use super::factor::{self, FactorOffer};
+use super::passwords::Password;
 use super::secret::{random_text, same};
 use super::state::{CREDENTIAL, Credential, Pending, SetUp};
 use super::{Done, People, PeopleError, Refused, SessionMade, document};
@@ -55,15 +56,9 @@ impl People {
     /// # Errors
     /// [`Refused`]; whether there is such an account is not told.
     pub fn log_in(&self, offered: &LogIn, from: Option<IpAddr>) -> Result<SessionMade, Refused> {
-        self.check_password(&offered.account, &offered.password, from)?;
+        let checked = self.check_password(&offered.account, &offered.password, from)?;
         let _alone = self.writing();
-        // Read again: the account may have been disabled, or the code taken, while the password was hashed.
-        let (credential, enabled) = {
-            let state = self.state();
-            let enabled = state.accounts.get(&offered.account).is_some_and(|account| !account.disabled);
-            (state.credentials.get(&offered.account).cloned(), enabled)
-        };
-        let (Some(mut credential), true) = (credential, enabled) else { return Err(Refused::NotAccepted) };
+        let mut credential = self.still(&offered.account, &checked)?;
         let mut changed = false;
         if let Some(factor) = &credential.factor {
             let Some(code) = &offered.code else { return Err(Refused::CodeNeeded) };
@@ -92,8 +87,9 @@ impl People {
         self.begin_session(&name.ok_or(Refused::NotAccepted)?, "session.begin-oidc", from, None)
     }
 
-    /// One hash, whatever the answer.
-    fn check_password(&self, account: &str, password: &str, from: Option<IpAddr>) -> Result<(), Refused> {
+    /// The password that fits, as it is kept. One hash, whatever the answer. It is hashed without a lock, so whoever then writes asks
+    /// [`People::still`].
+    fn check_password(&self, account: &str, password: &str, from: Option<IpAddr>) -> Result<Password, Refused> {
         self.tries.request(from)?;
         let name: String = account.chars().take(MAX_NAME + 1).collect();
         self.tries.begin(&name, from)?;
@@ -102,7 +98,17 @@ impl People {
             let enabled = state.accounts.get(account).is_some_and(|account| !account.disabled);
             state.credentials.get(account).and_then(|c| c.password.clone()).filter(|_| enabled)
         };
-        if self.hasher.fits(password, kept.as_ref())? { Ok(()) } else { Err(Refused::NotAccepted) }
+        let fits = self.hasher.fits(password, kept.as_ref())?;
+        kept.filter(|_| fits).ok_or(Refused::NotAccepted)
+    }
+
+    /// The ways in of an account whose password was checked; the caller holds `writing`. Read again: while it was hashed the account may
+    /// have been disabled, a code taken, or another password set, by somebody who wants to keep out whoever knows this one.
+    fn still(&self, account: &str, checked: &Password) -> Result<Credential, Refused> {
+        let state = self.state();
+        let enabled = state.accounts.get(account).is_some_and(|account| !account.disabled);
+        let credential = state.credentials.get(account).filter(|credential| enabled && credential.password.as_ref() == Some(checked));
+        credential.cloned().ok_or(Refused::NotAccepted)
     }
 
     /// Makes the token by which the account's password is set, once. One made before is void.
@@ -146,12 +152,12 @@ impl People {
     /// Sets another password. All sessions of the account end.
     ///
     /// # Errors
-    /// [`Refused::NotAccepted`] if `old` is not the password.
+    /// [`Refused::NotAccepted`] if `old` is not the password, or was none any more when `new` was to take its place.
     pub fn change_password(&self, account: &str, old: &str, new: &str, from: Option<IpAddr>) -> Result<(), Refused> {
-        self.check_password(account, old, from)?;
+        let checked = self.check_password(account, old, from)?;
         let kept = self.hasher.keep(new)?;
         let _alone = self.writing();
-        let credential = Credential { password: Some(kept), ..self.credential(account)? };
+        let credential = Credential { password: Some(kept), ..self.still(account, &checked)? };
         let by = By::new(account, from.map_or_else(String::new, |from| from.to_string()));
         self.put_credential(account, credential, "password.set", &by, true)?;
         self.tries.fitted(account, from);
@@ -163,9 +169,11 @@ impl People {
     /// # Errors
     /// [`Refused::NotAccepted`] if that is not the password; [`PeopleError::Refused`] if there is a factor already.
     pub fn offer_factor(&self, account: &str, password: &str, from: Option<IpAddr>) -> Result<FactorOffer, Refused> {
-        self.check_password(account, password, from)?;
+        let checked = self.check_password(account, password, from)?;
+        let _alone = self.writing();
+        let credential = self.still(account, &checked)?;
         self.tries.fitted(account, from);
-        if self.credential(account)?.factor.is_some() {
+        if credential.factor.is_some() {
             let reason = "there is a second factor; an owner can take it away, then set up another";
             return Err(PeopleError::Refused(reason.into()).into());
         }
@@ -213,13 +221,19 @@ impl People {
         Ok(state.credentials.get(account).cloned().unwrap_or_default())
     }
 
-    /// Writes what is kept of an account's ways in. No digest of it is in the audit chain: it would be one of secrets.
-    fn put_credential(&self, account: &str, credential: Credential, what: &str, by: &By, end: bool) -> Result<(), PeopleError> {
+    /// Writes what is kept of an account's ways in; the caller holds `writing`. With `end` its sessions end, and what was offered to one
+    /// of them is void. No digest of it is in the audit chain: it would be one of secrets.
+    pub(super) fn put_credential(&self, account: &str, credential: Credential, what: &str, by: &By, end: bool) -> Result<(), PeopleError> {
         let mut records = vec![document(CREDENTIAL, account, &credential)];
         let (ending, keys) = if end { self.ending_sessions(account) } else { Default::default() };
         records.extend(ending);
         self.commit(by, records, Done { what, object: format!("account:{account}"), ..Done::default() })?;
-        self.state_mut().credentials.insert(account.into(), credential);
+        let mut state = self.state_mut();
+        state.credentials.insert(account.into(), credential);
+        if end {
+            state.offers.remove(account);
+        }
+        drop(state);
         self.forget_sessions(&keys);
         Ok(())
     }

@@ -16,6 +16,7 @@ mod passwords;
 mod roles;
 mod secret;
 mod sessions;
+mod source;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use passwords::HashCost;
 pub use roles::{Grants, MAX_SCOPES, Role, Scope, Via, Who};
 pub use secret::random_text;
 pub use sessions::{SessionMade, csrf_of};
+pub use source::source;
 pub use state::Identity;
 pub use tokens::{NewToken, TokenMade, TokenView};
 

@@ -105,6 +105,32 @@ fn accounts_are_kept_paged_and_audited() {
 }
 
 #[test]
+fn the_audit_chain_names_each_thing_that_one_change_does() {
+    let place = Place::new();
+    let people = place.people();
+    account(&people, "anna", Grants::default());
+    people.set_disabled("anna", true, "operator").expect("set");
+    let frame = place.store.last_frame();
+    let identity = Some(Some(Identity { issuer: "https://id.example".into(), subject: "7".into() }));
+    let all = AccountChange { grants: Some(Grants::everywhere(Role::Owner)), disabled: Some(false), identity };
+    people.change_account("anna", all, "operator").expect("changed");
+    assert_eq!(place.store.last_frame(), frame + 1);
+    let taken = AccountChange { grants: Some(Grants::default()), disabled: None, identity: Some(None) };
+    people.change_account("anna", taken.clone(), "operator").expect("changed");
+    people.change_account("anna", taken, "operator").expect("already so");
+    let acts = place.acts();
+    let of = |what: &str| format!("operator account.{what} account:anna");
+    assert_eq!(acts[3..], ["enable", "grants", "link", "grants", "link"].map(of), "{acts:?}");
+    // Those of one frame name the same before and after, and the next ones go on from there.
+    let lines = place.store.acts(None, 5).expect("readable");
+    let states: Vec<_> = lines.iter().rev().map(|line| (line.act.before, line.act.after)).collect();
+    assert!(states[0] == states[1] && states[1] == states[2] && states[3] == states[4], "{states:?}");
+    assert!(states[0].0 != states[0].1 && states[0].1 == states[3].0, "{states:?}");
+    drop(people);
+    assert_eq!(place.again().people().account("anna").expect("there").grants, Grants::default());
+}
+
+#[test]
 fn a_token_is_its_account_until_it_is_revoked_expires_or_the_account_is_disabled() {
     let place = Place::new();
     let people = place.people();

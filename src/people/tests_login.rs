@@ -4,6 +4,7 @@ use super::tests::{Place, account};
 use super::*;
 
 const PASSWORD: &str = "correct horse battery";
+const ANOTHER: &str = "another long password";
 const CHEAP: HashCost = HashCost { memory: 32, passes: 1, lanes: 1 };
 
 fn options() -> PeopleOptions {
@@ -121,6 +122,57 @@ fn a_session_ends_when_idle_when_old_and_when_the_account_is_disabled() {
     assert!(people.change_password("anna", "not the password", "another long one", None).is_err());
     people.change_password("anna", PASSWORD, "another long one", None).expect("changed");
     assert!(people.who_by_session(&changed.id).is_err() && log_in(&people, "anna", PASSWORD, None).is_err());
+}
+
+/// What `late` gives, which checks the old password, while another one is set between its hash and what it does with it.
+fn while_another_is_set<T: Send>(people: &People, late: impl FnOnce() -> T + Send) -> T {
+    let password = Some(people.hasher.keep(ANOTHER).expect("kept"));
+    let alone = people.writing();
+    let hashed = people.hashed();
+    std::thread::scope(|scope| {
+        let late = scope.spawn(late);
+        // What it compares with is read before it is hashed; then it waits for what is held here.
+        while people.hashed() == hashed && !late.is_finished() {
+            std::thread::yield_now();
+        }
+        let credential = state::Credential { password, ..people.credential("anna").expect("there") };
+        people.put_credential("anna", credential, "password.set", &"anna".into(), true).expect("set");
+        drop(alone);
+        late.join().expect("no panic")
+    })
+}
+
+#[test]
+fn a_password_is_of_no_use_from_the_moment_in_which_another_is_set() {
+    let place = Place::new();
+    let people = people(&place);
+    let late = while_another_is_set(&people, || log_in(&people, "anna", PASSWORD, None));
+    assert!(matches!(late, Err(Refused::NotAccepted)), "{late:?}");
+    assert!(place.store.documents("session", "", 10).expect("readable").is_empty());
+    log_in(&people, "anna", ANOTHER, None).expect("let in");
+}
+
+#[test]
+fn a_password_that_was_just_set_is_not_overwritten_by_one_who_knew_the_old_one() {
+    let place = Place::new();
+    let people = people(&place);
+    let late = while_another_is_set(&people, || people.change_password("anna", PASSWORD, "of somebody else", None));
+    assert!(matches!(late, Err(Refused::NotAccepted)), "{late:?}");
+    assert!(log_in(&people, "anna", "of somebody else", None).is_err());
+    log_in(&people, "anna", ANOTHER, None).expect("let in");
+}
+
+#[test]
+fn a_second_factor_is_not_offered_to_one_who_knew_the_old_password() {
+    let place = Place::new();
+    let people = people(&place);
+    let late = while_another_is_set(&people, || people.offer_factor("anna", PASSWORD, None));
+    assert!(matches!(late, Err(Refused::NotAccepted)), "{late:?}");
+    // Nor does an offer outlive the sessions of its time.
+    let offer = people.offer_factor("anna", ANOTHER, None).expect("offered");
+    people.change_password("anna", ANOTHER, PASSWORD, None).expect("changed");
+    assert!(people.confirm_factor("anna", &code(&offer.uri, 1_800_000_000), None).is_err());
+    log_in(&people, "anna", PASSWORD, None).expect("let in, without a factor");
 }
 
 #[test]

@@ -69,15 +69,9 @@ pub(super) struct Tries {
     lanes: Mutex<Lanes>,
 }
 
-/// What counts as one source: an address, of IPv6 the /64.
+/// The source of a request; those of which no address is known are one.
 fn source(from: Option<IpAddr>) -> IpAddr {
-    match from.map_or(Ipv6Addr::UNSPECIFIED.into(), |from| from.to_canonical()) {
-        IpAddr::V6(v6) if !v6.is_loopback() => {
-            let [a, b, c, d, ..] = v6.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        other => other,
-    }
+    super::source(from.unwrap_or(Ipv6Addr::UNSPECIFIED.into()))
 }
 
 /// Seconds to wait after `failed` failures.

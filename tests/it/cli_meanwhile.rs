@@ -69,6 +69,26 @@ fn who_was_slower_is_told_and_undoes_nothing() {
 }
 
 #[test]
+fn an_account_is_disabled_whatever_it_does_meanwhile() {
+    let place = std::sync::Arc::new(Place::new());
+    let daemon = place.serve();
+    place.run(&["account", "add", "anna", "--role", "editor"]).with_code(0);
+    // A token more changes the account's tag, between any reading of it and the write.
+    for (command, disabled) in [("disable", true), ("enable", false)] {
+        let other = place.clone();
+        let way = slow_way(&daemon.address(), "PATCH", move || {
+            other.run(&["token", "new", "anna"]).with_code(0);
+        });
+        place.run(&["account", command, "anna", "--server", &way]).with_code(0);
+        let listed = place.run(&["account", "list", "--json"]).with_code(0).json();
+        let anna = listed.as_array().expect("accounts").iter().find(|one| one["name"] == "anna").expect("anna");
+        assert_eq!(anna["disabled"], disabled, "{anna}");
+    }
+    let listed = place.run(&["token", "list", "anna", "--json"]).with_code(0).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(2), "{listed}");
+}
+
+#[test]
 fn a_scheme_is_put_only_in_the_place_of_the_one_that_was_read() {
     let place = std::sync::Arc::new(Place::new());
     let daemon = place.serve();

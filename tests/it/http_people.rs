@@ -70,6 +70,32 @@ async fn a_token_is_shown_once_and_a_revoked_one_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn no_token_makes_a_token() {
+    let desk = desk().await;
+    // Not an owner's of everything either: one of a day would make one without an end.
+    let made = token(&desk, "anna", Grants::everywhere(Role::Owner));
+    let of_operator = NewToken { account: "operator".into(), ..NewToken::default() };
+    let operators = desk.people.create_token(of_operator, "operator").expect("made");
+    for secret in [&made.secret, &operators.secret] {
+        assert_eq!(by_token(&desk, secret, "GET", "/accounts", &Value::Null).await.status, 200, "an owner of everything");
+        for account in ["anna", "operator"] {
+            let refused = by_token(&desk, secret, "POST", "/tokens", &json!({"account": account})).await;
+            assert_eq!((refused.status, refused.code().as_str()), (403, "forbidden"), "{refused:?}");
+        }
+    }
+    assert_eq!(desk.people.tokens(None, "", 10).len(), 2);
+    // The operator's own token of the data folder, and an owner in a session, for anybody.
+    assert_eq!(desk.json("POST", "/tokens", &json!({"account": "anna"})).await.status, 201);
+    let invitation = desk.people.invite("anna", "operator").expect("invited");
+    desk.people.set_up(&invitation.secret, PASSWORD, None).expect("set");
+    let came = ask(&desk, "POST", "/login", &[], &json!({"account": "anna", "password": PASSWORD})).await;
+    let cookie = came.header("set-cookie").split(';').next().expect("a pair").to_owned();
+    let csrf = came.json()["csrf"].as_str().expect("a csrf").to_owned();
+    let with = [("cookie", cookie.as_str()), ("bwld-csrf", csrf.as_str())];
+    assert_eq!(ask(&desk, "POST", "/tokens", &with, &json!({"account": "operator"})).await.status, 201);
+}
+
+#[tokio::test]
 async fn a_disabled_account_is_refused_at_once() {
     let desk = desk().await;
     let made = token(&desk, "anna", Grants::everywhere(Role::Owner));

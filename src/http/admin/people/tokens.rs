@@ -1,4 +1,4 @@
-//! Tokens: an owner of everything makes and revokes any, everybody sees their own.
+//! Tokens: an owner of everything makes and revokes any, everybody sees their own. No token makes one.
 
 use axum::Json;
 use axum::body::Body;
@@ -30,7 +30,9 @@ pub(super) fn routes() -> Vec<Route> {
             .gives::<TokenPage>(200, "a page of tokens"),
         route(Method::POST, "/v1/admin/tokens", "createToken", Need::Account, create)
             .secret()
-            .about("Makes a token: an owner of everything for any account, everybody else for themselves, from a session.")
+            .about(
+                "Makes a token: in a session, an owner of everything for any account, everybody else for themselves. A token makes none.",
+            )
             .body::<NewToken>()
             .gives::<TokenSecret>(201, "the token, shown only now"),
         route(Method::DELETE, "/v1/admin/tokens/{token}", "revokeToken", Need::Account, revoke)
@@ -76,10 +78,15 @@ async fn all(State(shared): State<Shared>, caller: Caller, RawQuery(query): RawQ
 
 async fn create(State(shared): State<Shared>, caller: Caller, body: Body) -> Result<Response, Problem> {
     let new: NewToken = json(&shared, body).await?;
-    // A token that makes tokens would outlive its own end.
-    let own = caller.who.via == Via::Session && new.account == caller.who.account;
-    if !own && !caller.who.is_everywhere(OWNERS) {
-        return Err(forbidden());
+    match caller.who.via {
+        // A token that makes tokens would outlive its own end, and could do more than it may itself.
+        Via::Token(_) => {
+            let detail = "a token makes no tokens; make it in a session, or with the operator's token of the data folder";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not by a token", detail));
+        }
+        Via::Session if new.account == caller.who.account => {}
+        Via::Session | Via::Operator if caller.who.is_everywhere(OWNERS) => {}
+        Via::Session | Via::Operator => return Err(forbidden()),
     }
     let made = with_people(&shared, move |people| people.create_token(new, caller.by())).await?;
     Ok((StatusCode::CREATED, Json(TokenSecret { token: made.secret.to_string(), view: made.view })).into_response())
