@@ -269,3 +269,29 @@ async fn every_key_goes_when_its_day_is_over() {
     }
     assert_eq!(kept(), OLD / 500 + 30);
 }
+
+/// Keys cost room in the store: what changes nothing takes none, and an account has so many of them at one time.
+#[tokio::test]
+async fn an_account_cannot_fill_the_store_with_keys() {
+    let options = RouteOptions { max_keys: 3, ..RouteOptions::default() };
+    let desk = Desk::open_on(Arc::new(HastyDisk), Admin::DEFAULT_MAX_IMPORT, options).await;
+    desk.create_list().await;
+    let kept = || desk.store.documents("idempotency", "", 100).expect("the store").len();
+    for n in 0..5 {
+        assert_eq!(keyed(&desk, "POST", "/lists/test/preview", &format!("p{n}"), &json!({})).await.status, 200);
+        assert_eq!(keyed(&desk, "POST", "/logout", &format!("l{n}"), &json!({})).await.status, 204);
+    }
+    assert_eq!(kept(), 0);
+    let put = |n: usize| json!({"put": [{"rule": format!("n{n}.example")}]});
+    let change = async |n: usize| keyed(&desk, "POST", "/lists/test/changes", &format!("k{n}"), &put(n)).await;
+    for n in 0..3 {
+        // What is refused takes no place.
+        assert_eq!(keyed(&desk, "POST", "/lists/test/changes", "refused", &json!({"put": [{"rule": "com"}]})).await.status, 422);
+        assert_eq!(change(n).await.status, 200);
+    }
+    let fourth = change(3).await;
+    assert_eq!((fourth.status, fourth.code().as_str(), fourth.header("retry-after")), (429, "too-many-keys", "86400"));
+    assert_eq!((kept(), desk.ask("GET", "/lists/test/staged", b"").await.json()["added"].as_u64()), (3, Some(3)), "it was not done");
+    assert_eq!(change(0).await.header("idempotency-replayed"), "true", "those there are count as before");
+    assert_eq!(desk.json("POST", "/lists/test/changes", &put(3)).await.status, 200, "without a key");
+}
