@@ -126,7 +126,9 @@ async fn keyed(shared: &Shared, mut request: Request, next: Next) -> Result<Resp
     let key = Digest::of([caller.who.account.as_bytes(), b"\0", key.as_bytes()].concat()).hex();
     let (parts, body) = request.into_parts();
     let body = whole(shared, body, MAX_JSON).await?;
-    let digest = Digest::of([parts.method.as_str().as_bytes(), b" ", parts.uri.to_string().as_bytes(), b"\n", &body].concat());
+    // Not the whole URI: in HTTP/2 it has scheme and host as well, and a retry may come by another version than the request.
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let digest = Digest::of([parts.method.as_str().as_bytes(), b" ", target.as_bytes(), b"\n", &body].concat());
     request = Request::from_parts(parts, Body::from(body));
 
     let Some(turn) = Turn::take(shared, &key) else {
