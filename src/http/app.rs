@@ -22,7 +22,7 @@ use super::problem::Problem;
 use super::server::Remote;
 use super::{Admin, caller, observe, table};
 
-/// Times the routes tell their clients, and what exports need.
+/// Times the routes tell their clients, what exports need, and how much is kept for an account.
 #[derive(Clone, Debug)]
 pub struct RouteOptions {
     /// How often a polling client is to ask for a head. What is told is jittered by a quarter either way.
@@ -35,6 +35,8 @@ pub struct RouteOptions {
     pub more_metrics: Vec<MoreMetrics>,
     /// Signs exports, and bounds how many are made at a time.
     pub exports: Exports,
+    /// Idempotency keys that an account may use within the 24 hours for which they are kept.
+    pub max_keys: usize,
 }
 
 /// Puts what another module counts into the registry, under a prefix of its own.
@@ -60,6 +62,7 @@ impl Default for RouteOptions {
             body_stall: Duration::from_secs(30),
             more_metrics: Vec::new(),
             exports: Exports::default(),
+            max_keys: 50_000,
         }
     }
 }

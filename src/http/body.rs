@@ -87,15 +87,20 @@ pub(super) async fn written<E: Display + From<io::Error> + Send + 'static>(
     let first = match written.recv().await {
         Some(Ok(first)) => first,
         None | Some(Err(_)) => match made.await {
-            Ok(Ok(())) => Bytes::new(),
+            Ok(Ok(())) => return Ok(Body::empty()),
             Ok(Err(error)) => return Err(Unwritten::Refused(error)),
             Err(_) => return Err(Unwritten::Panicked),
         },
     };
-    Ok(Body::from_stream(stream::unfold((Some(first), written), |(first, mut written)| async move {
-        match first {
-            Some(first) => Some((Ok(first), (None, written))),
-            None => written.recv().await.map(|piece| (piece, (None, written))),
+    Ok(Body::from_stream(stream::unfold(Some((Some(first), written, made)), |rest| async move {
+        let (first, mut written, made) = rest?;
+        if let Some(first) = first {
+            return Some((Ok(first), Some((None, written, made))));
+        }
+        match written.recv().await {
+            Some(piece) => Some((piece, Some((None, written, made)))),
+            // Work that panicked falls silent as work that is done does; only its own end tells them apart.
+            None => made.await.err().map(|e| (Err(io::Error::other(e)), None)),
         }
     })))
 }
@@ -104,4 +109,35 @@ fn read_piece(reader: &mut impl Read) -> io::Result<Bytes> {
     let mut piece = Vec::with_capacity(PIECE);
     reader.take(PIECE as u64).read_to_end(&mut piece)?;
     Ok(piece.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    /// What goes out of a body that is written so: its octets, and whether it came to its end.
+    async fn goes_out(work: impl FnOnce(&mut Outlet) -> io::Result<()> + Send + 'static) -> (Vec<u8>, bool) {
+        let Ok(body) = written(0, work).await else { panic!("nothing was written") };
+        let (mut octets, mut pieces) = (Vec::new(), body.into_data_stream());
+        while let Some(piece) = pieces.next().await {
+            match piece {
+                Ok(piece) => octets.extend_from_slice(&piece),
+                Err(_) => return (octets, false),
+            }
+        }
+        (octets, true)
+    }
+
+    #[tokio::test]
+    async fn a_body_comes_to_its_end_only_if_the_work_does() {
+        assert_eq!(goes_out(|out| out.write_all(b"a").and_then(|()| out.write_all(b"b"))).await, (b"ab".to_vec(), true));
+        assert_eq!(goes_out(|_| Ok(())).await, (Vec::new(), true));
+        assert_eq!(goes_out(|out| out.write_all(b"a").and(Err(io::Error::other("no more")))).await, (b"a".to_vec(), false));
+        let panics = |out: &mut Outlet| out.write_all(b"a").map(|()| panic!("the work of this test panics"));
+        assert_eq!(goes_out(panics).await, (b"a".to_vec(), false));
+        let at_once = written(0, |_| -> io::Result<()> { panic!("the work of this test panics") }).await;
+        assert!(matches!(at_once, Err(Unwritten::Panicked)));
+    }
 }

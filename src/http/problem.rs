@@ -58,6 +58,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("too-large", "the body is larger than the limit"),
     ("too-many-connections", "no place for another connection"),
     ("too-many-exports", "no place for another export that is made"),
+    ("too-many-keys", "the account has used as many idempotency keys as are kept for it; Retry-After says when the first is over"),
     ("too-many-long-polls", "no place for another one that waits"),
     ("too-many-rules", "the program that reads the format takes fewer rules"),
     ("too-many-searches", "no place for another search for an entry by its reference"),

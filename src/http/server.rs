@@ -227,6 +227,8 @@ impl Server {
         let mut connection = pin!(self.builder.serve_connection(io, service));
         let mut timer = pin!(sleep(Duration::ZERO));
         let mut phase = self.phase.subscribe();
+        // It may have changed between the accepting and now, and will then not change again.
+        phase.mark_changed();
         loop {
             // Whatever the connection just did may have moved the deadline, so the timer is set after it.
             let ended_or_late = poll_fn(|context| {
@@ -282,6 +284,23 @@ fn turn_away(stream: &TcpStream) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_comes_to_its_turn_after_the_shutdown_began_is_not_waited_for() {
+        let options = HttpOptions::default();
+        let server = Server {
+            routes: Router::new(),
+            builder: builder(&options),
+            places: Arc::new(Semaphore::new(1)),
+            peers: Arc::default(),
+            phase: watch::Sender::new(Phase::Drain),
+            options,
+        };
+        let (_silent, stream) = tokio::io::duplex(64);
+        let remote = Remote { address: Ipv6Addr::LOCALHOST.into(), certificate: None };
+        // Far less than a connection may be idle for.
+        timeout(Duration::from_secs(20), server.connection(stream, remote)).await.expect("it ends");
+    }
 
     #[test]
     fn places_are_counted_by_address_and_given_back() {

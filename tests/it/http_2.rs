@@ -96,3 +96,17 @@ async fn a_body_that_stands_still_is_not_waited_for() {
     }
     assert_eq!(desk.ask("GET", "/lists/test/staged", b"").await.json()["added"].as_u64(), Some(0));
 }
+
+#[tokio::test]
+async fn a_write_that_is_sent_again_by_the_other_version_is_the_same_write() {
+    let desk = Desk::open_on(Arc::new(RealDisk), Admin::DEFAULT_MAX_IMPORT, RouteOptions::default()).await;
+    desk.create_list().await;
+    let (key, path, body) = (("idempotency-key", "k"), "/v1/admin/lists/test/changes", "{\"put\": [{\"rule\": \"a.example\"}]}");
+    let first = desk.server.raw().await.request("POST", path, &[BEARER, key], body.as_bytes()).await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, ""));
+    let url = format!("http://{}{path}", desk.server.address);
+    let again = client(65_535).post(url).header(BEARER.0, BEARER.1).header(key.0, key.1).body(body).send().await.expect("an answer");
+    assert_eq!((again.version(), again.status().as_u16()), (reqwest::Version::HTTP_2, 200));
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+    assert_eq!(again.text().await.expect("a body"), first.text());
+}

@@ -24,6 +24,8 @@ pub struct Desk {
     hub: Arc<Hub>,
     pub people: Arc<People>,
     pub store: Arc<Store>,
+    /// For routers of a test's own, without a server around them.
+    pub app: App,
     dir: tempfile::TempDir,
 }
 
@@ -57,9 +59,9 @@ impl Desk {
 
     /// The same folder again, by a publisher that has just been started.
     pub async fn again(self) -> Desk {
-        let Desk { server, hub, people, store, dir } = self;
+        let Desk { server, hub, people, store, app, dir } = self;
         let closed = Arc::downgrade(&store);
-        drop((server, hub, people, store));
+        drop((server, hub, people, store, app));
         // What the server's tasks still hold is let go when they are.
         let deadline = std::time::Instant::now() + SOON;
         while closed.strong_count() > 0 {
@@ -111,7 +113,7 @@ impl Desk {
             max_import,
         };
         let app = App { hub: hub.clone(), readiness: Readiness::default(), clock, admin: Some(admin), options };
-        Desk { server: Server::of(app, http).await, hub, people, store, dir }
+        Desk { server: Server::of(app.clone(), http).await, hub, people, store, app, dir }
     }
 
     /// With a black list `test`.

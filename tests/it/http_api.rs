@@ -1,11 +1,22 @@
 //! What the operator's API promises to programs: writes that are done once, changes that are made to what was seen.
 
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::Response;
+use bwld::http::{Admin, RouteOptions, router};
 use bwld::list::Digest;
-use bwld::store::Record;
+use bwld::store::faults::HastyDisk;
+use bwld::store::{Disk, Record};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::http_admin::{BEARER, Desk};
-use super::raw::Answer;
+use super::raw::{Answer, SOON};
 use super::signed;
 
 async fn keyed(desk: &Desk, method: &str, path: &str, key: &str, body: &Value) -> Answer {
@@ -52,7 +63,7 @@ async fn a_write_under_a_key_is_done_once() {
 /// As many as come at once: one does it, the others are told that it is being done or get its answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_at_once_under_one_key_one_is_done() {
-    let desk = std::sync::Arc::new(Desk::with_list().await);
+    let desk = Arc::new(Desk::with_list().await);
     desk.json("POST", "/lists/test/changes", &json!({"put": [{"rule": "a.example"}]})).await;
     let tasks: Vec<_> = (0..16)
         .map(|_| {
@@ -131,6 +142,109 @@ async fn an_import_is_watched_while_it_runs() {
     assert_eq!(desk.import("?job=no/name", "", b"x.example\n").await.code(), "bad-parameter");
 }
 
+/// A disk on which nothing gets its name while its gate is shut.
+#[derive(Debug, Default)]
+struct GatedDisk {
+    /// Whether it is shut, and whether somebody stands before it.
+    gate: Mutex<(bool, bool)>,
+    opened: Condvar,
+}
+
+/// While this is there the gate is shut; nobody stands before it longer than the test takes.
+struct Shut<'a>(&'a GatedDisk);
+
+impl Drop for Shut<'_> {
+    fn drop(&mut self) {
+        self.0.gate.lock().expect("no panic").0 = false;
+        self.0.opened.notify_all();
+    }
+}
+
+impl GatedDisk {
+    fn shut(&self) -> Shut<'_> {
+        self.gate.lock().expect("no panic").0 = true;
+        Shut(self)
+    }
+
+    async fn reached(&self) {
+        let reached = async {
+            while !self.gate.lock().expect("no panic").1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, reached).await.expect("somebody comes to the gate");
+    }
+}
+
+impl Disk for GatedDisk {
+    fn create(&self, path: &Path, secret: bool) -> io::Result<File> {
+        HastyDisk.create(path, secret)
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        HastyDisk.create_dir(path)
+    }
+    fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
+        HastyDisk.append(file, bytes)
+    }
+    fn sync(&self, file: &File) -> io::Result<()> {
+        HastyDisk.sync(file)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut gate = self.gate.lock().expect("no panic");
+        gate.1 = gate.0;
+        drop(self.opened.wait_while(gate, |(shut, _)| *shut).expect("no panic"));
+        HastyDisk.rename(from, to)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        HastyDisk.sync_dir(path)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        HastyDisk.remove(path)
+    }
+    fn truncate(&self, file: &File, len: u64) -> io::Result<()> {
+        HastyDisk.truncate(file, len)
+    }
+}
+
+fn request(method: &str, path: &str, body: &'static str) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path).header(BEARER.0, BEARER.1);
+    request.body(body.into()).expect("a request")
+}
+
+async fn text(answer: Response) -> String {
+    let body = tokio::time::timeout(SOON, axum::body::to_bytes(answer.into_body(), 1 << 20)).await.expect("an end");
+    String::from_utf8(body.expect("a body").to_vec()).expect("text")
+}
+
+/// A client that goes away once its body has come whole does not stop the import: the job goes on as it does, and says what became of it.
+#[tokio::test]
+async fn an_import_whose_client_went_away_is_told_as_it_ends() {
+    let disk = Arc::new(GatedDisk::default());
+    let desk = Desk::open_on(disk.clone(), Admin::DEFAULT_MAX_IMPORT, RouteOptions::default()).await;
+    desk.create_list().await;
+    let router = router(desk.app.clone());
+    let ask = |request| router.clone().oneshot(request);
+    let import = || request("POST", "/v1/admin/lists/test/import?format=domains&job=left", "one.example\ntwo.example\n");
+    let shut = disk.shut();
+    // What was read is given its name when all has been read; the client waits, then waits no longer.
+    let client = tokio::spawn(ask(import()));
+    disk.reached().await;
+    client.abort();
+    assert!(client.await.expect_err("it went away").is_cancelled());
+
+    let job: Value =
+        serde_json::from_str(&text(ask(request("GET", "/v1/admin/jobs/left", "")).await.expect("an answer")).await).expect("JSON");
+    assert_eq!((&job["ended"], &job["failed"], &job["entries"]), (&json!(false), &Value::Null, &json!(2)), "{job}");
+    assert_eq!(ask(import()).await.expect("an answer").status(), 409, "none of the same name runs beside it");
+    let watching = ask(request("GET", "/v1/admin/jobs/left/events", "")).await.expect("an answer");
+    drop(shut);
+    let events = text(watching).await;
+    let done = events.trim_end().rsplit("\n\n").next().and_then(|last| last.strip_prefix("event: done\ndata: "));
+    let report: Value = serde_json::from_str(done.unwrap_or_else(|| panic!("{events}"))).expect("JSON");
+    assert_eq!((&report["done"], &report["staged"]["added"]), (&json!(true), &json!(2)), "{report}");
+    assert_eq!(desk.ask("GET", "/lists/test/staged", b"").await.json()["added"], 2);
+}
+
 /// More keys whose day is over than one look takes in: all of them go, and none before its time.
 #[tokio::test]
 async fn every_key_goes_when_its_day_is_over() {
@@ -154,4 +268,30 @@ async fn every_key_goes_when_its_day_is_over() {
         assert_eq!(keyed(&desk, "POST", "/lists/test/changes", &format!("key{n}"), &put).await.status, 200);
     }
     assert_eq!(kept(), OLD / 500 + 30);
+}
+
+/// Keys cost room in the store: what changes nothing takes none, and an account has so many of them at one time.
+#[tokio::test]
+async fn an_account_cannot_fill_the_store_with_keys() {
+    let options = RouteOptions { max_keys: 3, ..RouteOptions::default() };
+    let desk = Desk::open_on(Arc::new(HastyDisk), Admin::DEFAULT_MAX_IMPORT, options).await;
+    desk.create_list().await;
+    let kept = || desk.store.documents("idempotency", "", 100).expect("the store").len();
+    for n in 0..5 {
+        assert_eq!(keyed(&desk, "POST", "/lists/test/preview", &format!("p{n}"), &json!({})).await.status, 200);
+        assert_eq!(keyed(&desk, "POST", "/logout", &format!("l{n}"), &json!({})).await.status, 204);
+    }
+    assert_eq!(kept(), 0);
+    let put = |n: usize| json!({"put": [{"rule": format!("n{n}.example")}]});
+    let change = async |n: usize| keyed(&desk, "POST", "/lists/test/changes", &format!("k{n}"), &put(n)).await;
+    for n in 0..3 {
+        // What is refused takes no place.
+        assert_eq!(keyed(&desk, "POST", "/lists/test/changes", "refused", &json!({"put": [{"rule": "com"}]})).await.status, 422);
+        assert_eq!(change(n).await.status, 200);
+    }
+    let fourth = change(3).await;
+    assert_eq!((fourth.status, fourth.code().as_str(), fourth.header("retry-after")), (429, "too-many-keys", "86400"));
+    assert_eq!((kept(), desk.ask("GET", "/lists/test/staged", b"").await.json()["added"].as_u64()), (3, Some(3)), "it was not done");
+    assert_eq!(change(0).await.header("idempotency-replayed"), "true", "those there are count as before");
+    assert_eq!(desk.json("POST", "/lists/test/changes", &put(3)).await.status, 200, "without a key");
 }

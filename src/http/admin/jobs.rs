@@ -49,7 +49,7 @@ pub struct JobView {
     pub entries: u64,
     /// Lines that could not be taken.
     pub issues: u64,
-    /// Why it failed; absent: it did not, or not yet. Nothing was staged then.
+    /// Why it failed; absent: it did not, or not yet. Nothing was staged then, unless this says otherwise.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failed: Option<String>,
 }
@@ -110,7 +110,7 @@ impl Job {
     }
 }
 
-/// An import whose client went away has ended, too.
+/// Goes with the work of an import, not with its client: whatever way the work ends, the job has ended then, and not before.
 pub(super) struct Running(pub(super) Arc<Job>);
 
 impl Drop for Running {
@@ -118,7 +118,7 @@ impl Drop for Running {
         self.0.end.send_if_modified(|end| {
             let open = end.is_none();
             if open {
-                *end = Some(Err("the import broke off; nothing was staged by it".into()));
+                *end = Some(Err("the publisher failed at this; its log says where, and what is staged shows how far it came".into()));
             }
             open
         });

@@ -107,27 +107,29 @@ pub(super) async fn import(
     let query = Query::read(query.as_deref());
     let options = options(&query)?;
     let packed = Packed::of(&headers)?;
-    let running = query.get("job")?.map(|name| shared.jobs.begin(&caller.who.account, name)).transpose()?;
-    let job = running.as_ref().map_or_else(Arc::default, |running| running.0.clone());
     let (admin, by) = (admin(&shared)?, caller.by());
     let limit = admin.max_import;
+    let running = query.get("job")?.map(|name| shared.jobs.begin(&caller.who.account, name)).transpose()?;
     let (pump, pieces) = bodies::import(limit, shared.app.options.body_stall);
-    let watched = job.clone();
+    // When the client goes away only what waits for this here ends. The job is therefore with the work, and ends when that has.
     let work = blocking(move || {
-        let mut reader = Counted { inner: pieces.unpacked(packed, limit)?, octets: &watched.octets };
-        admin.publisher.import_watched(&id, &mut reader, &options, by, &watched.progress)
-    });
-    let (sent, done) = tokio::join!(pump.run(body), work);
-    // What was wrong with the body explains what the reader met.
-    let sent = sent.map_err(|e| bodies::cut(e, limit));
-    let result = sent.and(done).and_then(|done| {
-        done.map(Json).map_err(|e| match met_in_body(&e) {
+        let job = running.as_ref().map_or_else(Arc::default, |running| running.0.clone());
+        let result = pieces.unpacked(packed, limit).map_err(PublishError::from).and_then(|inner| {
+            let mut reader = Counted { inner, octets: &job.octets };
+            admin.publisher.import_watched(&id, &mut reader, &options, by, &job.progress)
+        });
+        let result = result.map(Json).map_err(|e| match met_in_body(&e) {
             Some(cut) => bodies::cut(cut, limit),
             None => refused(&shared, &e),
-        })
+        });
+        job.ended(&result);
+        result
     });
-    job.ended(&result);
-    result
+    match tokio::join!(pump.run(body), work) {
+        // What was wrong with the body explains what the reader met.
+        (Err(e), Ok(Err(_))) => Err(bodies::cut(e, limit)),
+        (_, done) => done?,
+    }
 }
 
 /// Counts what is read.

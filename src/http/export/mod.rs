@@ -2,7 +2,7 @@
 //!
 //! Guarantees: an export is made while it is sent, in constant memory; the same version, format and parameters give the same
 //! octets and the same tag; one that would be empty is refused unless it is asked for. At most a stated number are made at a
-//! time. It decides nothing about what a format can say: that is `formats::write`.
+//! time for anybody, and a few more for those who have an account. It decides nothing about what a format can say: that is `formats::write`.
 
 mod lines;
 mod sign;

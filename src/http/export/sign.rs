@@ -18,6 +18,8 @@ use super::{Asked, busy, refused};
 
 /// Exports that are made at a time. Each has a blocking thread while its client takes it.
 const AT_A_TIME: usize = 64;
+/// As many more for those who have an account: whoever asks without one, and takes them slowly, keeps none of these.
+const FOR_OPERATORS: usize = 16;
 /// Digests of exports that are remembered.
 const REMEMBERED: usize = 256;
 
@@ -29,6 +31,7 @@ pub struct Exports(Arc<Shop>);
 struct Shop {
     key: Option<SecretKey>,
     making: Arc<Semaphore>,
+    for_operators: Arc<Semaphore>,
     /// Tag and digest of exports, the newest last: a signature costs the making of an export once for each version.
     digests: Mutex<VecDeque<(String, [u8; 64])>>,
 }
@@ -36,12 +39,18 @@ struct Shop {
 impl Exports {
     /// With the key for signatures; without one there are none.
     pub fn new(key: Option<SecretKey>) -> Exports {
-        Exports(Arc::new(Shop { key, making: Arc::new(Semaphore::new(AT_A_TIME)), digests: Mutex::default() }))
+        let [making, for_operators] = [AT_A_TIME, FOR_OPERATORS].map(|places| Arc::new(Semaphore::new(places)));
+        Exports(Arc::new(Shop { key, making, for_operators, digests: Mutex::default() }))
     }
 
-    /// Leave to make one; none: too many are being made.
+    /// Leave to make one for anybody; none: too many are being made.
     pub(in crate::http) fn permit(&self) -> Option<OwnedSemaphorePermit> {
         self.0.making.clone().try_acquire_owned().ok()
+    }
+
+    /// Leave to make one for somebody who has an account; none: too many of those are being made.
+    pub(in crate::http) fn permit_for_operators(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.for_operators.clone().try_acquire_owned().ok()
     }
 
     fn key(&self) -> Result<&SecretKey, Problem> {

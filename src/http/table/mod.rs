@@ -78,6 +78,8 @@ pub(super) struct Route {
     pub(super) streams: bool,
     /// Whether request or answer hold a secret; no idempotency key then, for what is sent under one is kept.
     pub(super) secret: bool,
+    /// Whether doing it again changes nothing; no idempotency key then, for keeping it would be all that it costs.
+    pub(super) repeatable: bool,
     /// Statuses of the problems it answers with beside those of every call like it.
     pub(super) problems: Vec<u16>,
     /// What it does about `If-Match`.
@@ -105,6 +107,7 @@ where
         answers: Vec::new(),
         streams: false,
         secret: false,
+        repeatable: false,
         problems: Vec::new(),
         condition: Condition::Unknown,
         tagged: false,
@@ -155,6 +158,12 @@ impl Route {
         self
     }
 
+    /// Changes nothing when it is done again.
+    pub(super) fn repeatable(mut self) -> Route {
+        self.repeatable = true;
+        self
+    }
+
     /// Its answer has a tag: the digest of its JSON.
     pub(super) fn tagged(mut self) -> Route {
         self.tagged = true;
@@ -180,7 +189,7 @@ impl Route {
 
     /// Whether it is a write that is done once for each idempotency key.
     pub(super) fn takes_key(&self) -> bool {
-        self.writes() && !self.streams && !self.secret
+        self.writes() && !self.streams && !self.secret && !self.repeatable
     }
 
     /// Answers JSON with this status.

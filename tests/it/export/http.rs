@@ -4,12 +4,15 @@ use std::io::Read as _;
 use std::process::Command;
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::http::Request;
 use bwld::http::{Admin, Exports, RouteOptions};
 use bwld::store::RealDisk;
 use bwld::trust::SecretKey;
 use serde_json::json;
+use tower::ServiceExt as _;
 
-use crate::http_admin::Desk;
+use crate::http_admin::{BEARER, Desk};
 use crate::raw::Answer;
 
 async fn desk() -> Desk {
@@ -147,4 +150,31 @@ async fn minisign_verifies_an_export() {
     let mut bad = body;
     bad[3] ^= 1;
     assert!(!verify(&file("bad", &bad)).status.success());
+}
+
+/// Whoever has no account and takes exports slowly has places of its own; those who administer the lists take theirs meanwhile.
+#[tokio::test]
+async fn exports_that_nobody_reads_leave_room_for_those_who_administer() {
+    let desk = desk().await;
+    let names: String = (0..40_000).map(|i| format!("some-longer-name-{i}.example\n")).collect();
+    assert_eq!(desk.import("?format=domains", "", names.as_bytes()).await.status, 200);
+    assert_eq!(desk.ask("POST", "/lists/test/publish", b"").await.status, 200);
+    let router = bwld::http::router(desk.app.clone());
+    let ask = async |path: &str| {
+        let request = Request::get(path).header(BEARER.0, BEARER.1).body(Body::empty()).expect("a request");
+        router.clone().oneshot(request).await.expect("an answer")
+    };
+    let mut unread = Vec::new();
+    let refused = loop {
+        let answer = ask("/v1/lists/test/export/hosts").await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        unread.push(answer);
+    };
+    assert_eq!((refused.status().as_u16(), unread.len()), (503, 64));
+    for path in ["/v1/admin/entries.csv", "/v1/admin/entries.ndjson"] {
+        assert_eq!(ask(path).await.status(), 200, "{path}");
+    }
+    drop(unread);
 }

@@ -47,7 +47,7 @@ async fn csv(State(shared): State<Shared>, caller: Caller, RawQuery(query): RawQ
 async fn export(shared: &Shared, caller: Caller, query: Option<&str>, headers: &HeaderMap, form: ExportForm) -> Result<Response, Problem> {
     let search = read_search(query, &caller, &filters())?;
     let coding = coding(headers)?;
-    let permit = shared.app.options.exports.permit().ok_or_else(|| busy(shared))?;
+    let permit = shared.app.options.exports.permit_for_operators().ok_or_else(|| busy(shared))?;
     let desk = admin(shared)?.desk;
     let work = move |outlet: &mut Outlet| {
         let _permit = permit;

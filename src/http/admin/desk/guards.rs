@@ -89,6 +89,7 @@ pub(super) fn routes() -> Vec<Route> {
             .optional_body::<Why>()
             .gives_nothing(204, "it waits no longer"),
         route(Method::POST, "/v1/admin/lists/{list}/preview", "preview", read, preview)
+            .repeatable()
             .about("What publishing what is staged, or the approved entries (`cases`), would do: delta, guards, and how questions would be answered before and after.")
             .optional_body::<PreviewRequest>()
             .gives::<Preview>(200, "the preview"),

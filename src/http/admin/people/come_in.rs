@@ -30,6 +30,7 @@ pub(super) fn routes() -> Vec<Route> {
             .gives::<LoggedIn>(200, "who came in, and what the page must send along")
             .problems(&[401, 429, 503]),
         route(Method::POST, "/v1/admin/logout", "logOut", Need::Account, log_out)
+            .repeatable()
             .about("Ends the session of the cookie, if there is one.")
             .gives_nothing(204, "it has ended"),
         route(Method::POST, "/v1/admin/setup", "setUp", Need::Nobody, set_up)

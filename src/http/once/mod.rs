@@ -4,7 +4,10 @@
 //! then, and another request under it is refused. That it was done stands in the same journal frame as what was done: after a crash
 //! between the two, a retry is told so, and still nothing is done twice. What was refused, or failed, was not done: its key is free.
 //!
-//! An import is not kept this way, for its body is not held; it may be sent again, for it stages what differs.
+//! An import is not kept this way, for its body is not held; it may be sent again, for it stages what differs. Nor is what changes
+//! nothing when it is done again. How much is kept for an account has a bound ([`room`]).
+
+mod room;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +27,8 @@ use super::admin::{MAX_JSON, blocking, whole};
 use super::app::Shared;
 use super::caller::Caller;
 use super::problem::Problem;
+
+use room::Room;
 
 /// The header field with the key.
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -59,10 +64,11 @@ struct Answer {
     body: String,
 }
 
-/// Writes under a key that are being done, and how far the keys were looked through.
+/// Writes under a key that are being done, what is kept for whom, and how far the keys were looked through.
 #[derive(Debug, Default)]
 pub(super) struct InProgress {
     keys: Mutex<HashSet<String>>,
+    room: Room,
     sweep: Mutex<Sweep>,
 }
 
@@ -120,7 +126,9 @@ async fn keyed(shared: &Shared, mut request: Request, next: Next) -> Result<Resp
     let key = Digest::of([caller.who.account.as_bytes(), b"\0", key.as_bytes()].concat()).hex();
     let (parts, body) = request.into_parts();
     let body = whole(shared, body, MAX_JSON).await?;
-    let digest = Digest::of([parts.method.as_str().as_bytes(), b" ", parts.uri.to_string().as_bytes(), b"\n", &body].concat());
+    // Not the whole URI: in HTTP/2 it has scheme and host as well, and a retry may come by another version than the request.
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let digest = Digest::of([parts.method.as_str().as_bytes(), b" ", target.as_bytes(), b"\n", &body].concat());
     request = Request::from_parts(parts, Body::from(body));
 
     let Some(turn) = Turn::take(shared, &key) else {
@@ -148,6 +156,8 @@ async fn in_turn(
     if let Some(done) = before.filter(|done| now.unix().saturating_sub(done.at.unix()) < KEPT) {
         return replayed(done, &digest);
     }
+    let room = shared.in_progress.room.take(&caller.who.account, now, shared.app.options.max_keys);
+    let place = room.map_err(|seconds| used_up(shared.app.options.max_keys, seconds))?;
     let done = |answer| record(key, Some(&Done { at: now, request: digest, answer }));
     request.extensions_mut().insert(Caller { once: Some(done(None)), ..caller });
     let response = next.run(request).await;
@@ -157,7 +167,8 @@ async fn in_turn(
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal("the answer could not be written"))?;
     let answer = answer_of(parts.status, &parts.headers, &body);
-    let kept = done(answer);
+    let has_room = place.keep(answer.as_ref().map_or(0, |answer| answer.body.len()));
+    let kept = done(answer.filter(|_| has_room));
     // It is done and answered; that the answer cannot be kept must not say otherwise.
     let sweeper = shared.clone();
     let written = blocking(move || {
@@ -173,6 +184,12 @@ async fn in_turn(
         tracing::warn!("an answer could not be kept for its idempotency key");
     }
     Ok(Response::from_parts(parts, Body::from(body)))
+}
+
+fn used_up(most: usize, seconds: u64) -> Problem {
+    let detail = format!("your account has used {most} Idempotency-Keys within 24 hours; send this without one, or come back later");
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-keys", "Too many keys", detail)
+        .with(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 fn record(key: &str, done: Option<&Done>) -> Record {
