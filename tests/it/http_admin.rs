@@ -24,6 +24,7 @@ pub struct Desk {
     hub: Arc<Hub>,
     pub people: Arc<People>,
     pub store: Arc<Store>,
+    pub publisher: Arc<Publisher>,
     dir: tempfile::TempDir,
 }
 
@@ -57,9 +58,9 @@ impl Desk {
 
     /// The same folder again, by a publisher that has just been started.
     pub async fn again(self) -> Desk {
-        let Desk { server, hub, people, store, dir } = self;
+        let Desk { server, hub, people, store, publisher, dir } = self;
         let closed = Arc::downgrade(&store);
-        drop((server, hub, people, store));
+        drop((server, hub, people, store, publisher));
         // What the server's tasks still hold is let go when they are.
         let deadline = std::time::Instant::now() + SOON;
         while closed.strong_count() > 0 {
@@ -102,7 +103,7 @@ impl Desk {
         let cases = bwld::desk::Desk::open(publisher.clone(), store.clone(), hub.catalog().clone(), clock.clone()).expect("a desk");
         let cases = Arc::new(cases.with_people(people.clone()));
         let admin = Admin {
-            publisher,
+            publisher: publisher.clone(),
             store: store.clone(),
             desk: cases,
             people: people.clone(),
@@ -111,7 +112,7 @@ impl Desk {
             max_import,
         };
         let app = App { hub: hub.clone(), readiness: Readiness::default(), clock, admin: Some(admin), options };
-        Desk { server: Server::of(app, http).await, hub, people, store, dir }
+        Desk { server: Server::of(app, http).await, hub, people, store, publisher, dir }
     }
 
     /// With a black list `test`.

@@ -2,6 +2,7 @@
 
 mod guards;
 mod import;
+mod locks;
 mod maintain;
 mod model;
 mod stage;
