@@ -24,6 +24,7 @@ mod kept;
 mod line_writer;
 mod lines;
 mod lists;
+mod loose;
 mod maintain;
 mod metrics;
 mod options;

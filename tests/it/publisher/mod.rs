@@ -5,6 +5,7 @@ mod import;
 mod locks;
 mod maintain;
 mod model;
+mod refused;
 mod stage;
 
 use std::collections::BTreeMap;
