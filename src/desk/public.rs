@@ -58,7 +58,7 @@ impl Desk {
     /// [`DeskError::NoCase`], also for what was never published; [`DeskError::Busy`] if the list would have to be gone through and
     /// that is being done for others; of reading.
     pub fn public(&self, list: &ListId, reference: &str) -> Result<PublicEntry, DeskError> {
-        let appeal = self.publisher.policy(list).map(|policy| policy.appeal).unwrap_or_default();
+        let appeal = self.publisher.appeal(list).unwrap_or_default();
         let known = |reference: &str| self.case(reference).ok().filter(|case| case.list == *list && case.state.was_public());
         if let Some(case) = known(reference) {
             let mut shown = case.public(appeal);

@@ -50,7 +50,7 @@ pub(super) async fn alive() -> Response {
 pub(super) async fn ready(State(shared): State<Shared>) -> Response {
     let reasons = shared.app.not_ready();
     let (out_of_service, degraded) = match shared.app.admin.clone() {
-        // Looking at a list waits for whoever is changing it.
+        // What lies on the disk is asked for; nobody who changes a list is waited for, since anybody may ask this.
         Some(admin) => {
             tokio::task::spawn_blocking(move || (admin.publisher.out_of_service(), admin.store.degraded())).await.unwrap_or_default()
         }
@@ -63,7 +63,7 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Response {
 
 /// Everything that is counted.
 pub(super) async fn metrics(State(shared): State<Shared>) -> Result<Response, Problem> {
-    // Writing them waits for a commit that is under way.
+    // Writing them takes a while, and waits for nobody.
     let work = shared.clone();
     let written = tokio::task::spawn_blocking(move || work.metrics.encode(&work.app)).await;
     let text = written.unwrap_or(Err(std::fmt::Error)).map_err(|_| Problem::internal("the metrics could not be written"))?;

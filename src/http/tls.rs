@@ -100,16 +100,16 @@ impl Tls {
         Ok(Tls { files, spoken, config: RwLock::new(Arc::new(config)), read: Mutex::new(read) })
     }
 
-    /// Reads the files again if one of them has changed; `true`: what they say is in force.
+    /// Reads the files again if one of them has changed, or `anyway`; `true`: what they say is in force.
     ///
     /// # Errors
-    /// [`TlsError`]; what was in force stays, and the files are read again when they change again.
-    pub fn reload(&self) -> Result<bool, TlsError> {
+    /// [`TlsError`]; what was in force stays, and the files are read again the next time.
+    pub fn reload(&self, anyway: bool) -> Result<bool, TlsError> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if !read.changed() {
+        if !(read.changed() || anyway) {
             return Ok(false);
         }
-        let config = configured(&self.files, self.spoken)?;
+        let config = configured(&self.files, self.spoken).inspect_err(|_| read.read_again())?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         Ok(true)
     }
@@ -162,4 +162,28 @@ fn bounded(path: &Path) -> Result<Vec<u8>, TlsError> {
 
 fn wrong(path: &Path, reason: String) -> TlsError {
     TlsError::File { path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_read_again_though_it_looks_as_before() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (certificate, key) = (dir.path().join("server.pem"), dir.path().join("server.key"));
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
+        std::fs::write(&certificate, made.cert.pem()).expect("room");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("room");
+        let files = TlsFiles { certificate, key: key.clone(), client_authorities: None };
+        let tls = Tls::open(files, Spoken::Http).expect("a pair that fits");
+        assert!(!tls.reload(false).expect("nothing is wrong"));
+        assert!(tls.reload(true).expect("nothing is wrong"), "who asks for it has it read");
+        std::fs::write(&key, "no key").expect("room");
+        for _ in 0..3 {
+            assert!(matches!(tls.reload(false), Err(TlsError::File { path, .. }) if path == key));
+        }
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("room");
+        assert!(tls.reload(false).expect("it fits again") && !tls.reload(false).expect("it fits"));
+    }
 }

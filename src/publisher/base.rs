@@ -9,6 +9,7 @@ use crate::wire::{Root, SnapshotHeader, SnapshotWriter};
 use super::PublishError;
 use super::chunks::{LineReceiver, LineSender, fan_out, first_cause, join};
 use super::lines::{Lines, NoLines};
+use super::loose::Loose;
 use super::pack::Packer;
 
 /// How much time there is.
@@ -33,9 +34,10 @@ impl Haste {
 
 /// Writes the base of the version in `header`, whose lines `make` sends in order.
 ///
-/// A crash leaves artefacts that no record names; the sweep removes them.
+/// A crash leaves artefacts that no record names; the sweep removes them. What was written is `loose`, also after an error.
 pub(super) fn write_base<T>(
     artefacts: &Artefacts,
+    loose: &Loose<'_>,
     header: &SnapshotHeader,
     bits: u8,
     haste: Haste,
@@ -47,7 +49,10 @@ pub(super) fn write_base<T>(
         let buckets = scope.spawn(move || write_buckets(artefacts, bits, &to_buckets));
         let made = make(&mut sender);
         let made = sender.end(made);
-        let written = first_cause(join(snapshot), join(buckets));
+        let (snapshot, buckets) = (join(snapshot), join(buckets));
+        snapshot.iter().for_each(|(digest, ..)| loose.add(ArtefactKind::Snapshot, *digest));
+        buckets.iter().for_each(|built| loose.add(ArtefactKind::Buckets, built.digest));
+        let written = first_cause(snapshot, buckets);
         let (((snapshot, snapshot_size, snapshot_zst), built), made) = first_cause(written, made)?;
         let base = BaseRef {
             serial: header.serial,

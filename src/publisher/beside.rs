@@ -11,6 +11,7 @@ use crate::store::{ArtefactKind, By, DeltaRef, Record};
 
 use super::changes::Staged;
 use super::lines::SmallChanges;
+use super::loose::Loose;
 use super::publish::LISTED;
 use super::state::{State, read_delta};
 use super::{PublishError, PublishReport, PublishRequest, Publisher, Refusal, StagedView};
@@ -76,22 +77,24 @@ impl Publisher {
                 lines.insert(rule, line);
             }
         }
-        self.beside(&mut state, Own::Few(lines), how, records, by.into())
+        self.beside(&mut state, Own::Few(lines), how, records, (by.into(), &Loose::new(self.store.artefacts())))
     }
 
+    /// What it writes is `loose`, as an artefact of `own` must be.
     pub(super) fn beside(
         &self,
         state: &mut State,
         own: Own,
         how: &Beside,
         records: Records<'_>,
-        by: By,
+        (by, loose): (By, &Loose<'_>),
     ) -> Result<PublishReport, PublishError> {
-        let artefacts = self.store.artefacts();
         let (fitted, mut own) = match own {
             Own::Few(lines) => {
-                let fitted = if how.dry_run { None } else { self.fitted(state, &lines)? };
-                (fitted, Staged::put(artefacts, lines)?)
+                let fitted = if how.dry_run { None } else { self.fitted(state, &lines, loose)? };
+                let own = Staged::put(self.store.artefacts(), lines)?;
+                loose.add(ArtefactKind::Changes, own.digest);
+                (fitted, own)
             }
             Own::Many(_) if state.staged.is_some() && !how.dry_run => return Err(in_the_way()),
             Own::Many(staged) => (None, staged),
@@ -100,7 +103,6 @@ impl Publisher {
             return Ok(PublishReport { version: None, changes: StagedView::default() });
         }
         own.screened = false;
-        let digest = own.digest;
         let held = state.staged.replace(own);
         let done = self.pass(state, how).and_then(|(changes, forced)| {
             if how.dry_run {
@@ -116,10 +118,7 @@ impl Publisher {
             Ok(report) if report.version.is_some() => fitted.map(|(staged, _)| staged),
             _ => held,
         };
-        if state.staged.as_ref().is_none_or(|staged| staged.digest != digest) {
-            artefacts.let_go(ArtefactKind::Changes, &digest);
-        }
-        done
+        loose.committed(done)
     }
 
     /// What a publication beside what is staged changes, and the guards that it overrides.
@@ -137,7 +136,7 @@ impl Publisher {
     }
 
     /// What is staged as it is against the version after `lines`, and the records that say so.
-    fn fitted(&self, state: &State, lines: &SmallChanges) -> Result<Option<(Staged, Vec<Record>)>, PublishError> {
+    fn fitted(&self, state: &State, lines: &SmallChanges, loose: &Loose<'_>) -> Result<Option<(Staged, Vec<Record>)>, PublishError> {
         let Some(staged) = &state.staged else { return Ok(None) };
         let rules = lines.keys().map(|rule| Rule::trusted(rule));
         let known = self.staged_lines_of(state, &rules.map(|rule| (rule, (None, String::new()))).collect())?;
@@ -153,7 +152,13 @@ impl Publisher {
             };
             overrides.insert(rule, line);
         }
-        let fitted = if overrides.is_empty() { staged.clone() } else { self.with_overrides(state, overrides)? };
+        let fitted = if overrides.is_empty() {
+            staged.clone()
+        } else {
+            let fitted = self.with_overrides(state, overrides)?;
+            loose.add(ArtefactKind::Changes, fitted.digest);
+            fitted
+        };
         if fitted.tally.total() == 0 {
             return Ok(None);
         }

@@ -7,7 +7,7 @@ use crate::wire::{MAX_KEYSET, Note, TreeBuilder};
 
 use super::base::list_lines;
 use super::lines::Lines;
-use super::state::{State, read_delta};
+use super::state::read_delta;
 use super::{CheckReport, PublishError, Publisher};
 
 impl Publisher {
@@ -160,9 +160,8 @@ impl Publisher {
         }
     }
 
-    /// Lists that are not served, and why.
+    /// Lists that are not served, and why. Waits for nobody who changes a list.
     pub fn out_of_service(&self) -> Vec<(ListId, String)> {
-        let reason = |state: &State| state.out_of_service.clone();
-        self.slots().iter().filter_map(|slot| Some((slot.id.clone(), reason(&slot.lock())?))).collect()
+        self.slots().iter().filter_map(|slot| Some((slot.id.clone(), slot.out_of_service()?.to_owned()))).collect()
     }
 }

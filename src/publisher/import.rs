@@ -133,7 +133,8 @@ impl Publisher {
         let refused = options.strict && summary.issues_total > 0;
         let write = !options.dry_run && !refused;
         let (found, staged) = self.merge(&state, &mut sorted, options.mode, write)?;
-        let staged = staged.filter(|_| !(options.strict && found.refused_total > 0));
+        let (staged, refused) = if options.strict && found.refused_total > 0 { (None, staged) } else { (staged, None) };
+        refused.iter().for_each(|refused| self.store.artefacts().let_go(ArtefactKind::Changes, &refused.digest));
         self.finish_import(&mut state, summary, found, staged, sorted.duplicates(), options.mode, by)
     }
 
@@ -149,9 +150,9 @@ impl Publisher {
         let Intake { summary, mut found, ahead, rest, mut duplicates } = intake;
         let mut rest = rest.map(Sorter::finish).transpose()?;
         let mut state = slot.lock();
-        state.in_service()?;
         let artefacts = self.store.artefacts();
-        by.expects(|| self.staged_tag(&state)).inspect_err(|_| artefacts.let_go(ArtefactKind::Changes, &ahead.digest))?;
+        let may = state.in_service().and_then(|()| by.expects(|| self.staged_tag(&state)));
+        may.inspect_err(|_| artefacts.let_go(ArtefactKind::Changes, &ahead.digest))?;
         if rest.is_none() && is_fresh(&state) {
             let staged = Staged { screened: Arc::ptr_eq(meta, &state.meta) && Arc::ptr_eq(demands, &state.demands), ..ahead };
             return self.finish_import(&mut state, summary, found, Some(staged), duplicates, options.mode, by);

@@ -40,9 +40,6 @@ impl Publisher {
             let kept = KeptChanges { list: state.meta.id.clone(), changes, at: version.at };
             return Ok(document(KEPT_CHANGES, serde_json::to_value(&kept).map_err(|_| unreadable())?));
         };
-        if let Some(old) = old {
-            self.store.artefacts().let_go(ArtefactKind::Changes, &old);
-        }
         let Some(published) = state.published.as_ref().filter(|_| version.removed + version.replaced > 0) else { return Ok(None) };
         let mut text = String::new();
         for (rule, _) in small.iter().filter(|(_, line)| !line.starts_with('+')) {

@@ -101,6 +101,7 @@ impl Publisher {
     pub fn set_list(&self, id: &ListId, patch: ListPatch, by: impl Into<By>) -> Result<ListView, PublishError> {
         let (slot, by) = (self.slot(id)?, by.into());
         let mut state = slot.lock();
+        state.not_removed()?;
         by.expects(|| tag(&state))?;
         let meta = patched(&state.meta, patch)?;
         if meta != *state.meta {
@@ -150,15 +151,17 @@ impl Publisher {
     /// [`PublishError::NoList`], or of the store.
     pub fn remove_list(&self, id: &ListId, by: impl Into<By>) -> Result<(), PublishError> {
         let slot = self.slot(id)?;
-        // In this order everywhere: all lists, then one.
+        // Whoever is changing the list is waited for before all lists are locked, which everybody needs to find one.
+        let mut state = slot.lock();
+        state.not_removed()?;
         let mut slots = self.slots_mut();
-        let state = slot.lock();
         let (by, at) = (by.into(), self.clock.now());
         by.expects(|| tag(&state))?;
         let before = state.last.map(|(_, version)| version);
         let act = Act { before, ..by.act(at, "list.remove", format!("list:{id}")) };
         by.commit(&self.store, Record::ListRemoved { list: id.clone(), at, by: by.who.clone() }, act)?;
         slots.remove(id);
+        state.remove();
         self.catalog.remove(id);
         (self.announce)(id);
         Ok(())

@@ -8,6 +8,7 @@ use crate::wire::SnapshotHeader;
 
 use super::base::{Haste, list_lines, write_base};
 use super::lines::{NoLines, apply};
+use super::loose::Loose;
 use super::publish::{DELTAS_FREE, MAX_DELTAS};
 use super::state::{Slot, State, replay};
 use super::{PublishError, Publisher, Signed};
@@ -68,7 +69,8 @@ impl Publisher {
                 _ => return Ok(false),
             }
         };
-        let base = self.fold(&published)?;
+        let loose = Loose::new(self.store.artefacts());
+        let base = self.fold(&published, &loose)?;
         let opened = Content::open(&self.store.artefacts().path(ArtefactKind::Buckets, &base.buckets))?;
         let mut state = slot.lock();
         // Versions that came meanwhile lie on top of the new base as they lay on the old one, unless they made a base of
@@ -83,16 +85,16 @@ impl Publisher {
             });
         }
         // Crash before the record: the old base stays in force, the new one is swept. After: the start opens the new one.
-        self.sign_again(&mut state, Signed::Base, |next| {
+        loose.committed(self.sign_again(&mut state, Signed::Base, |next| {
             next.bases = Arc::new(next.bases.last().cloned().into_iter().chain([base]).collect());
             next.content = content;
-        })?;
+        }))?;
         tracing::info!(list = %slot.id, "folded into a new base");
         Ok(true)
     }
 
     /// Writes the base of a version. k stays: the head states it.
-    fn fold(&self, published: &PublishedList) -> Result<BaseRef, PublishError> {
+    fn fold(&self, published: &PublishedList, loose: &Loose<'_>) -> Result<BaseRef, PublishError> {
         let artefacts = self.store.artefacts();
         let head = &published.head;
         let header = SnapshotHeader {
@@ -102,7 +104,7 @@ impl Publisher {
             serial: head.serial,
             entries: head.entries,
         };
-        let (base, root, ()) = write_base(artefacts, &header, head.root.bits, Haste::Later, |sender| {
+        let (base, root, ()) = write_base(artefacts, loose, &header, head.root.bits, Haste::Later, |sender| {
             let lines = list_lines(artefacts, published.bases.last(), &published.content)?;
             apply(lines, NoLines, |line| sender.push([line, ""]), |_| Ok(()))?;
             Ok(())

@@ -4,7 +4,9 @@
 //! follows the change, not the list. Synchronous: callers on a runtime use its blocking threads. It knows nothing of
 //! who may do what; `by` is what the caller says, for the log.
 //!
-//! Each list has a lock of its own, so a large import into one does not hold up the others.
+//! Each list has a lock of its own, so a large import into one does not hold up the others. It is held for as long as that takes;
+//! what is asked without an account is never kept under it. Whoever takes several locks takes them in this order: one list, the key
+//! set, all lists, the store.
 
 mod ahead;
 mod api;
@@ -22,6 +24,7 @@ mod kept;
 mod line_writer;
 mod lines;
 mod lists;
+mod loose;
 mod maintain;
 mod metrics;
 mod options;
@@ -81,6 +84,7 @@ pub struct Publisher {
     signer: SecretKey,
     clock: Arc<dyn Clock>,
     announce: Announce,
+    /// Held only to find a list, or for the commit that makes or removes one.
     lists: RwLock<BTreeMap<ListId, Arc<Slot>>>,
     /// The newest key set, with the chain that leads to it verified.
     keyset: RwLock<Option<Trusted>>,

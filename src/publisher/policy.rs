@@ -167,12 +167,20 @@ impl Publisher {
         Ok((usize::from(policy.approvals) + more, more))
     }
 
-    /// What a list demands.
+    /// What a list demands. Waits for nobody who changes the list.
     ///
     /// # Errors
     /// [`PublishError::NoList`].
     pub fn policy(&self, id: &ListId) -> Result<ListPolicy, PublishError> {
-        Ok(self.slot(id)?.lock().demands.policy.clone())
+        Ok(self.slot(id)?.demands().policy.clone())
+    }
+
+    /// Whom to write to against an entry of a list, and how. Waits for nobody who changes the list: everybody may ask for it.
+    ///
+    /// # Errors
+    /// [`PublishError::NoList`].
+    pub fn appeal(&self, id: &ListId) -> Result<String, PublishError> {
+        Ok(self.slot(id)?.demands().policy.appeal.clone())
     }
 
     /// Sets what a list demands, from the next publication on. `what` names the act: `list.policy`, `list.freeze`.
@@ -201,6 +209,7 @@ impl Publisher {
     ) -> Result<ListPolicy, PublishError> {
         let slot = self.slot(id)?;
         let mut state = slot.lock();
+        state.not_removed()?;
         by.expects(|| Ok::<_, PublishError>(Some(digest_of(&state.demands.policy))))?;
         let demands = Demands::of(change(state.demands.policy.clone()))?;
         let at = self.clock.now();
@@ -208,7 +217,7 @@ impl Publisher {
         let act = Act { before: Some(digest_of(&state.demands.policy)), after: Some(digest_of(&demands.policy)), ..act };
         let value = serde_json::to_value(&demands.policy).map_err(|e| PublishError::System(e.to_string()))?;
         by.commit(&self.store, Record::Document { table: TABLE.into(), key: id.to_string(), value: Some(value) }, act)?;
-        state.demands = std::sync::Arc::new(demands);
+        slot.set_demands(&mut state, demands);
         if let Some(staged) = &mut state.staged {
             staged.screened = false;
         }

@@ -11,6 +11,7 @@ use super::base::{Haste, list_lines, write_base};
 use super::guards::{Screen, Tally, check_asked, frozen, too_much};
 use super::line_writer::{LineWriter, Tap};
 use super::lines::{Lines, SmallChanges, apply};
+use super::loose::Loose;
 use super::pack::level_for;
 use super::sign::snapshot_ref;
 use super::state::State;
@@ -123,7 +124,8 @@ impl Publisher {
         let place = place(state)?;
         let tally = state.staged.as_ref().map_or(Tally::default(), |s| s.tally);
         // Crash from here to the commit: artefacts that no record names; the next sweep removes them.
-        let made = self.make(state, &place, tally)?;
+        let loose = Loose::new(self.store.artefacts());
+        let made = self.make(state, &place, tally, &loose)?;
         let head = Head {
             origin: self.options.origin.clone(),
             list: state.meta.id.clone(),
@@ -165,7 +167,7 @@ impl Publisher {
             by = by.with([waits]);
         }
         let record = Record::Published { list, version: version.clone(), head: note.to_string(), base: made.base.clone() };
-        by.commit(&self.store, record, act)?;
+        loose.committed(by.commit(&self.store, record, act))?;
         // Crash after: the version exists. The start reads the record, rebuilds this value from base and deltas, and
         // subscribers get the head when they ask.
         self.enter(state, &place, made, note, head, &version);
@@ -208,27 +210,27 @@ impl Publisher {
     }
 
     /// By delta alone where that is right, else with a new base.
-    fn make(&self, state: &State, place: &Place, tally: Tally) -> Result<Made, PublishError> {
+    fn make(&self, state: &State, place: &Place, tally: Tally, loose: &Loose<'_>) -> Result<Made, PublishError> {
         if let (Some(published), Some(from), Some(staged)) = (&state.published, place.from, &state.staged)
             && let Some(small) = &staged.small
         {
             let base = published.bases.last().expect("a published list has a base");
             let few = staged.tally.total() <= (base.entries / 4).max(1_000);
             if few && leads_on(published, base, small) && keep_bits(base.bits, tally.after(published.content.entries())) {
-                return self.make_by_delta(state, published, small, from, place.serial);
+                return self.make_by_delta(state, (published, small), from, place.serial, loose);
             }
         }
-        self.make_by_base(state, place, tally)
+        self.make_by_base(state, place, tally, loose)
     }
 
     /// Cost follows the change: reads, hashes and copies only the buckets it touches.
     fn make_by_delta(
         &self,
         state: &State,
-        published: &PublishedList,
-        small: &SmallChanges,
+        (published, small): (&PublishedList, &SmallChanges),
         from: Serial,
         to: Serial,
+        loose: &Loose<'_>,
     ) -> Result<Made, PublishError> {
         let changes = change_set(small);
         let content = published.content.apply(&changes)?;
@@ -236,13 +238,14 @@ impl Publisher {
         let digest = Digest::of(&bytes);
         let stored = compress(&bytes, level_for(bytes.len()));
         self.store.artefacts().put(ArtefactKind::Delta, &digest, &stored)?;
+        loose.add(ArtefactKind::Delta, digest);
         let delta = DeltaRecord { digest, size: bytes.len() as u64, zst: stored.len() as u64 };
         let base = published.bases.last().expect("a published list has a base").clone();
         Ok(Made { content, base, delta: Some(delta), old: None })
     }
 
     /// Streams the whole list into a new base; memory does not depend on its size.
-    fn make_by_base(&self, state: &State, place: &Place, tally: Tally) -> Result<Made, PublishError> {
+    fn make_by_base(&self, state: &State, place: &Place, tally: Tally, loose: &Loose<'_>) -> Result<Made, PublishError> {
         let artefacts = self.store.artefacts();
         let entries = tally.after(state.entries());
         let bits = match &state.published {
@@ -256,7 +259,7 @@ impl Publisher {
             serial: place.serial,
             entries,
         };
-        let (base, root, (delta, old)) = write_base(artefacts, &header, bits, Haste::Now, |sender| {
+        let (base, root, (delta, old)) = write_base(artefacts, loose, &header, bits, Haste::Now, |sender| {
             let empty = Content::empty();
             let (base, content) = match &state.published {
                 Some(published) => (published.bases.last(), &published.content),
@@ -272,7 +275,12 @@ impl Publisher {
             let changes = Tap { lines: staged.lines(artefacts)?, seen: |line: &str| delta.as_mut().map_or(Ok(()), |d| d.push("", line)) };
             let mut old = (staged.tally.removed + staged.tally.replaced > 0).then(|| LineWriter::of_changes(artefacts));
             apply(list, changes, |line| sender.push([line, ""]), |line| old.as_mut().map_or(Ok(()), |old| old.push("+", line)))?;
-            Ok((delta.map(LineWriter::finish).transpose()?, old.map(LineWriter::finish).transpose()?))
+            let finished = |writer: Option<LineWriter<'_>>, kind| {
+                let written = writer.map(LineWriter::finish).transpose()?;
+                written.iter().for_each(|written| loose.add(kind, written.digest));
+                Ok::<_, PublishError>(written)
+            };
+            Ok((finished(delta, ArtefactKind::Delta)?, finished(old, ArtefactKind::Changes)?))
         })?;
         let content = Content::open(&artefacts.path(ArtefactKind::Buckets, &base.buckets))?;
         if content.root() != root {

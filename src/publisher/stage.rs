@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::list::{Attributes, Entry, ListId, Rule, rule_of};
-use crate::store::{By, Record};
+use crate::store::{ArtefactKind, By, Record};
 use crate::wire::Act;
 
 use super::changes::{Staged, write};
@@ -15,6 +15,7 @@ use super::chunks::{fan_out, first_cause, join};
 use super::error::cut;
 use super::guards::{Screen, Tally};
 use super::lines::{Lines, SmallChanges};
+use super::loose::Loose;
 use super::publish::LISTED;
 use super::state::State;
 use super::{ChangeRequest, PublishError, Publisher, Refusal, StagedView};
@@ -83,6 +84,8 @@ impl Publisher {
 
     /// Makes `staged` what is staged. Crash before: what was staged before stays. Crash after: the start loads this.
     pub(super) fn commit_staged(&self, state: &mut State, staged: Option<Staged>, what: &str, by: &By) -> Result<(), PublishError> {
+        let loose = Loose::new(self.store.artefacts());
+        staged.iter().for_each(|staged| loose.add(ArtefactKind::Changes, staged.digest));
         let staged = staged.filter(|s| s.tally.total() > 0);
         let (list, at) = (state.meta.id.clone(), self.clock.now());
         let changes = staged.as_ref().map(|s| s.digest);
@@ -90,7 +93,8 @@ impl Publisher {
         let act = Act { before, after: changes, ..by.act(at, what, format!("list:{list}")) };
         let count = staged.as_ref().map_or(0, |s| s.tally.total());
         let review = self.staged_by(state, changes, Some(&by.who))?;
-        by.clone().with([review]).commit(&self.store, Record::Staged { list, changes, count, at, by: by.who.clone() }, act)?;
+        let record = Record::Staged { list, changes, count, at, by: by.who.clone() };
+        loose.committed(by.clone().with([review]).commit(&self.store, record, act))?;
         state.staged = staged;
         Ok(())
     }

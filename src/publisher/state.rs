@@ -1,7 +1,7 @@
 //! What the publisher knows of each list while it runs, and how it comes to know it at a start.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::list::{Digest, ListId, Serial, Timestamp};
 use crate::store::{ArtefactKind, Artefacts, Content, DeltaRef, ListMeta, ListState, PublishedList, VersionRecord};
@@ -12,14 +12,38 @@ use super::policy::Demands;
 use super::{PublishError, Publisher};
 
 /// A list, with the lock under which everything about it is changed.
+///
+/// That lock is held as long as an import merges or a publication writes. What anybody may ask for stands beside it, so that
+/// nobody who asks has to wait.
 pub(super) struct Slot {
     pub(super) id: ListId,
     state: Mutex<State>,
+    /// The same as in the state; held only to look or to exchange it.
+    demands: RwLock<Arc<Demands>>,
+    /// The same as in the state, which a start finds and nothing changes.
+    out_of_service: Option<String>,
 }
 
 impl Slot {
     pub(super) fn new(state: State) -> Slot {
-        Slot { id: state.meta.id.clone(), state: Mutex::new(state) }
+        let (demands, out_of_service) = (RwLock::new(state.demands.clone()), state.out_of_service.clone());
+        Slot { id: state.meta.id.clone(), state: Mutex::new(state), demands, out_of_service }
+    }
+
+    /// What the list demands of its publications. Waits for nobody.
+    pub(super) fn demands(&self) -> Arc<Demands> {
+        self.demands.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets that; `state` is this slot's.
+    pub(super) fn set_demands(&self, state: &mut State, demands: Demands) {
+        state.demands = Arc::new(demands);
+        *self.demands.write().unwrap_or_else(PoisonError::into_inner) = state.demands.clone();
+    }
+
+    /// Why the list is not served, if it is not. Waits for nobody.
+    pub(super) fn out_of_service(&self) -> Option<&str> {
+        self.out_of_service.as_deref()
     }
 
     /// A panic of somebody who held the lock leaves a state that is whole: it is only ever replaced after a commit.
@@ -43,6 +67,8 @@ pub(super) struct State {
     pub(super) delta_times: VecDeque<Timestamp>,
     /// Why it is not served, if it is not.
     pub(super) out_of_service: Option<String>,
+    /// It was removed while somebody waited for its lock.
+    removed: bool,
 }
 
 impl State {
@@ -56,7 +82,18 @@ impl State {
             last: None,
             delta_times: VecDeque::new(),
             out_of_service: None,
+            removed: false,
         }
+    }
+
+    /// Leaves nothing that somebody who has waited for the lock could publish, sign again or put into the catalog.
+    pub(super) fn remove(&mut self) {
+        (self.published, self.staged, self.removed) = (None, None, true);
+    }
+
+    /// Refuses what cannot be done to a list that is not there any more.
+    pub(super) fn not_removed(&self) -> Result<(), PublishError> {
+        if self.removed { Err(PublishError::NoList(self.meta.id.clone())) } else { Ok(()) }
     }
 
     /// Entries of the newest version.
@@ -64,8 +101,9 @@ impl State {
         self.published.as_ref().map_or(0, |p| p.content.entries())
     }
 
-    /// Refuses what cannot be done to a list that is out of service.
+    /// Refuses what cannot be done to a list that is out of service, or not there any more.
     pub(super) fn in_service(&self) -> Result<(), PublishError> {
+        self.not_removed()?;
         match &self.out_of_service {
             Some(reason) => Err(PublishError::OutOfService { list: self.meta.id.clone(), reason: reason.clone() }),
             None => Ok(()),

@@ -15,7 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::list::{Change, Entry, ListId, Rule, Serial};
-use crate::store::{By, DeltaRef, KEPT_CHANGES, KeptChanges, PublishedList, VersionRecord};
+use crate::store::{ArtefactKind, By, DeltaRef, KEPT_CHANGES, KeptChanges, PublishedList, VersionRecord};
 
 use super::base::list_lines;
 use super::beside::{Own, Records};
@@ -24,6 +24,7 @@ use super::chunks::{fan_out, first_cause, join};
 use super::error::cut;
 use super::kept::{BEFORE, key, unpacked, unreadable};
 use super::lines::{Ahead, Lines, NoLines, SmallChanges, least};
+use super::loose::Loose;
 use super::publish::LISTED;
 use super::state::{State, delta_ref, read_delta};
 use super::{Beside, PublishError, Publisher, Refusal, StagedView};
@@ -76,7 +77,8 @@ impl Publisher {
         let slot = self.slot(id)?;
         let mut state = slot.lock();
         state.in_service()?;
-        let (own, conflicts) = self.reversed(&state, serial)?;
+        let loose = Loose::new(self.store.artefacts());
+        let (own, conflicts) = self.reversed(&state, serial, &loose)?;
         if conflicts.total > 0 && !partial && !how.dry_run {
             return Err(PublishError::Refused(conflicts.first));
         }
@@ -84,18 +86,18 @@ impl Publisher {
             "" => format!("undoes version {serial}"),
             reason => format!("undoes version {serial}: {reason}"),
         };
-        let report = self.beside(&mut state, own, &Beside { reason, ..how.clone() }, records, by.into())?;
+        let report = self.beside(&mut state, own, &Beside { reason, ..how.clone() }, records, (by.into(), &loose))?;
         Ok(Undone { version: report.version, changes: report.changes, conflicts: conflicts.first, conflicts_total: conflicts.total })
     }
 
     /// Changes that reverse a version, and what cannot be reversed.
-    fn reversed(&self, state: &State, serial: Serial) -> Result<(Own, Conflicts), PublishError> {
+    fn reversed(&self, state: &State, serial: Serial, loose: &Loose<'_>) -> Result<(Own, Conflicts), PublishError> {
         let published = state.published.as_ref().ok_or_else(|| gone(serial, "there is no such version"))?;
         let version = self.store.versions(&state.meta.id, serial.next(), 1)?.pop().filter(|v| v.serial == serial);
         let version = version.ok_or_else(|| gone(serial, "there is no such version"))?;
         let not_kept = || gone(serial, "what it changed is not kept any more");
         if let Some(value) = self.store.document(KEPT_CHANGES, &key(&state.meta.id, serial))? {
-            return self.by_streams(published, &serde_json::from_value(value).map_err(|_| unreadable())?);
+            return self.by_streams(published, &serde_json::from_value(value).map_err(|_| unreadable())?, loose);
         }
         let delta = delta_ref(&version).filter(|delta| published.deltas.contains(delta)).ok_or_else(not_kept)?;
         let old = if version.removed + version.replaced > 0 {
@@ -107,7 +109,7 @@ impl Publisher {
     }
 
     /// From the changes of a large version, what its entries were before, and the list as it is.
-    fn by_streams(&self, published: &PublishedList, kept: &KeptChanges) -> Result<(Own, Conflicts), PublishError> {
+    fn by_streams(&self, published: &PublishedList, kept: &KeptChanges, loose: &Loose<'_>) -> Result<(Own, Conflicts), PublishError> {
         let artefacts = self.store.artefacts();
         let (mut conflicts, (mut sender, [receiver])) = (Conflicts::default(), fan_out());
         let [changes, old @ ..] = &kept.changes[..] else { return Err(unreadable()) };
@@ -126,6 +128,7 @@ impl Publisher {
             let made = sender.end(made);
             first_cause(join(written), made).map(|(staged, ())| staged)
         })?;
+        loose.add(ArtefactKind::Changes, staged.digest);
         let own = if let Some(small) = staged.small.clone() { Own::Few(small) } else { Own::Many(staged) };
         Ok((own, conflicts))
     }

@@ -9,7 +9,7 @@
 //! It does not know which artefacts are needed: whoever calls [`Artefacts::sweep`] says so.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -83,8 +83,8 @@ pub(super) fn name_of(file_name: &str) -> Option<ArtefactName> {
 pub struct Artefacts {
     dir: Arc<Path>,
     disk: Arc<dyn Disk>,
-    /// Written, but not yet named by a record: a sweep must leave them.
-    unnamed: Arc<Mutex<HashSet<ArtefactName>>>,
+    /// Written, but not yet named by a record, and how many have written it to name it: a sweep must leave them.
+    unnamed: Arc<Mutex<HashMap<ArtefactName, usize>>>,
 }
 
 /// What a sweep did.
@@ -219,7 +219,7 @@ impl Artefacts {
                 }
                 // Held over the removal, so that nobody makes the same artefact anew in between.
                 let unnamed = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
-                if path == self.path(name.0, &name.1) && !unnamed.contains(&name) {
+                if path == self.path(name.0, &name.1) && !unnamed.contains_key(&name) {
                     report.octets += entry.metadata().map_or(0, |m| m.len());
                     self.disk.remove(&path).map_err(at("remove", &path))?;
                     report.removed += 1;
@@ -231,9 +231,16 @@ impl Artefacts {
         Ok(report)
     }
 
-    /// Says that no record is going to name this artefact: the next sweep goes by the records alone.
+    /// Says that one of those who wrote this artefact is not going to name it. When the last has said so, the next sweep goes by the
+    /// records alone. If a record names it already, this changes nothing.
     pub fn let_go(&self, kind: ArtefactKind, digest: &Digest) {
-        self.named(&[(kind, *digest)]);
+        let mut unnamed = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writers) = unnamed.get_mut(&(kind, *digest)) {
+            *writers -= 1;
+            if *writers == 0 {
+                unnamed.remove(&(kind, *digest));
+            }
+        }
     }
 
     /// Says that a record names these now: a later sweep goes by the records alone.
@@ -314,7 +321,7 @@ impl ArtefactWriter {
         let folder = artefacts.dir.join(&digest.hex()[..2]);
         create_folder(disk, &folder)?;
         // Before it is there, so that no sweep sees it without knowing of it.
-        artefacts.unnamed.lock().unwrap_or_else(PoisonError::into_inner).insert((self.kind, *digest));
+        *artefacts.unnamed.lock().unwrap_or_else(PoisonError::into_inner).entry((self.kind, *digest)).or_default() += 1;
         disk.rename(&temporary, &path).map_err(at("rename to", &path))?;
         self.temporary = None;
         disk.sync_dir(&folder).map_err(at("fsync folder", &folder))?;

@@ -18,7 +18,10 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::watch;
@@ -85,6 +88,8 @@ pub struct Store {
     pub(super) options: StoreOptions,
     pub(super) artefacts: Artefacts,
     pub(super) writer: Mutex<Writer>,
+    /// Number of the writer's last frame.
+    pub(super) last_frame: AtomicU64,
     /// Swept, backed up and archived one after the other.
     pub(super) maintenance: Mutex<()>,
     pub(super) index: RwLock<Arc<dyn Index>>,
@@ -140,6 +145,7 @@ impl Store {
         fits?;
         // What a crash leaves at each of the following steps stands at the head of this file.
         let frame = writer.journal.append(&record.encode())?;
+        self.last_frame.store(frame, Ordering::Release);
         self.artefacts.named(&names);
         let hash = writer.journal.last_hash();
         writer.since_flush += 1;
@@ -187,9 +193,9 @@ impl Store {
         self.read(state::keysets)
     }
 
-    /// Number of the last frame of the journal.
+    /// Number of the last frame of the journal. Waits for nobody: anybody may ask a daemon for it.
     pub fn last_frame(&self) -> FrameId {
-        self.writer().journal.last_frame()
+        self.last_frame.load(Ordering::Acquire)
     }
 
     /// Why the index is in memory only until the next start, if it is.
@@ -247,6 +253,7 @@ impl Store {
         }
         let archived = writer.journal.checkpoint(frames, &mut state::checkpoint(&*index));
         // Also when moving old segments failed: the frames are there.
+        self.last_frame.store(writer.journal.last_frame(), Ordering::Release);
         let changes = Overlay::on(&*index).finish(writer.journal.last_frame(), writer.journal.last_hash());
         if let Err(error) = changes.and_then(|changes| index.apply(&changes)).and_then(|()| index.flush()) {
             self.heal(writer, &index, &error.to_string())?;
@@ -320,7 +327,7 @@ impl Drop for Store {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
     use crate::list::Timestamp;

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicU64},
 };
 
 use tokio::sync::watch;
@@ -120,6 +120,7 @@ impl Store {
             disk,
             options,
             artefacts,
+            last_frame: AtomicU64::new(journal.last_frame()),
             writer: Mutex::new(Writer { journal, since_flush: 0 }),
             maintenance: Mutex::new(()),
             index: RwLock::new(index),

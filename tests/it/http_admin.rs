@@ -26,6 +26,7 @@ pub struct Desk {
     pub store: Arc<Store>,
     /// For routers of a test's own, without a server around them.
     pub app: App,
+    pub publisher: Arc<Publisher>,
     dir: tempfile::TempDir,
 }
 
@@ -59,9 +60,9 @@ impl Desk {
 
     /// The same folder again, by a publisher that has just been started.
     pub async fn again(self) -> Desk {
-        let Desk { server, hub, people, store, app, dir } = self;
+        let Desk { server, hub, people, store, publisher, app, dir } = self;
         let closed = Arc::downgrade(&store);
-        drop((server, hub, people, store, app));
+        drop((server, hub, people, store, publisher, app));
         // What the server's tasks still hold is let go when they are.
         let deadline = std::time::Instant::now() + SOON;
         while closed.strong_count() > 0 {
@@ -104,7 +105,7 @@ impl Desk {
         let cases = bwld::desk::Desk::open(publisher.clone(), store.clone(), hub.catalog().clone(), clock.clone()).expect("a desk");
         let cases = Arc::new(cases.with_people(people.clone()));
         let admin = Admin {
-            publisher,
+            publisher: publisher.clone(),
             store: store.clone(),
             desk: cases,
             people: people.clone(),
@@ -113,7 +114,7 @@ impl Desk {
             max_import,
         };
         let app = App { hub: hub.clone(), readiness: Readiness::default(), clock, admin: Some(admin), options };
-        Desk { server: Server::of(app.clone(), http).await, hub, people, store, app, dir }
+        Desk { server: Server::of(app.clone(), http).await, hub, people, store, publisher, app, dir }
     }
 
     /// With a black list `test`.

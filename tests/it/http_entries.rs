@@ -1,12 +1,16 @@
 //! Entries as files: found by the same words as in the search, with what their administrators know, and without notes.
 
 use std::io::Read;
+use std::sync::mpsc;
 
 use bwld::people::{Grants, NewAccount, NewToken, Role};
+use bwld::publisher::{ListPolicy, PublishRequest};
 use serde_json::{Value, json};
 
 use super::http_admin::{BEARER, Desk};
+use super::raw::SOON;
 use super::signed::list;
+use super::support::until_it_waits;
 
 const PLAIN: usize = 2_500;
 
@@ -190,4 +194,55 @@ async fn many_who_ask_for_entries_by_reference_are_turned_away_and_hold_up_nobod
     }
     assert!(turned_away > ASKING / 10, "{turned_away} of {ASKING}");
     assert_eq!(desk.server.get("/v1/lists/test/entries/reference-00000007", &[]).await.status, 200, "and then there is room again");
+}
+
+/// A list is locked as long as an import is merged or a version is written. Calls that waited for it would hold the threads that all
+/// other calls run on, and anybody may make these as often as he likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_wait_neither_for_a_publication_nor_for_a_list_that_is_removed_after_it() {
+    let desk = Desk::with_list().await;
+    let appeal = ListPolicy { appeal: "write to us".into(), ..ListPolicy::default() };
+    desk.publisher.set_policy(&list("test"), appeal, "list.policy", "test").expect("a policy");
+    assert_eq!(desk.import("", "", b"domain:a.example\tref=reference-1\ndomain:b.example\n").await.status, 200);
+    assert_eq!(desk.ask("POST", "/lists/test/publish", b"").await.status, 200);
+    let derived = bwld::list::derived_reference("domain:b.example");
+
+    assert_eq!(desk.json("POST", "/lists/test/changes", &json!({"put": [{"rule": "c.example"}]})).await.status, 200);
+    let (held, holds) = mpsc::channel();
+    let (go_on, going_on) = mpsc::channel::<()>();
+    let publisher = desk.publisher.clone();
+    let publishing = std::thread::spawn(move || {
+        let wait = |_, _: bwld::publisher::EachChange<'_>| {
+            let _ = held.send(());
+            let _ = going_on.recv();
+            Ok(Vec::new())
+        };
+        publisher.publish_with(&list("test"), &PublishRequest::default(), &wait, "test").map(|report| report.version.is_some())
+    });
+    holds.recv_timeout(SOON).expect("a publication that has the list's lock");
+    let calls = [
+        ("/readyz".to_owned(), 200),
+        ("/metrics".into(), 200),
+        ("/v1/lists/test/entries/reference-1".into(), 200),
+        (format!("/v1/lists/test/entries/{derived}"), 200),
+        ("/v1/lists/test/entries/reference-2".into(), 404),
+        ("/v1/lists/nosuch/entries/reference-1".into(), 404),
+    ];
+    let all_answer = async || {
+        for (path, status) in &calls {
+            let answer = desk.server.get(path, &[]).await;
+            assert_eq!(answer.status, *status, "{path}: {answer:?}");
+            if answer.status == 200 && path.contains("entries") {
+                assert_eq!(answer.json()["appeal"], "write to us", "{path}");
+            }
+        }
+    };
+    all_answer().await;
+    let publisher = desk.publisher.clone();
+    let removed = until_it_waits(move || publisher.remove_list(&list("test"), "test"));
+    all_answer().await;
+    go_on.send(()).expect("it is waited for");
+    assert!(publishing.join().expect("no panic").expect("published"));
+    removed.recv_timeout(SOON).expect("the lock is free").expect("removed");
+    assert_eq!(desk.server.get("/v1/lists/test/head", &[]).await.status, 404);
 }

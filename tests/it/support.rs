@@ -216,6 +216,22 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Does this on a thread of its own, and returns when it sleeps, as one does who waits for a lock, or has ended. What came of it comes
+/// through the channel.
+pub fn until_it_waits<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+    let (begin, begun) = mpsc::channel();
+    let (done, out) = mpsc::channel();
+    std::thread::spawn(move || {
+        begin.send(fs::read_link("/proc/thread-self").expect("Linux")).expect("it is waited for");
+        let _ = done.send(work());
+    });
+    let status = Path::new("/proc").join(begun.recv().expect("a thread")).join("stat");
+    wait_for("the thread to wait", || {
+        fs::read_to_string(&status).map_or(true, |text| text.rsplit(") ").next().is_some_and(|s| s.starts_with('S')))
+    });
+    out
+}
+
 /// GET without any client library: the body, whatever the status.
 pub fn get(address: &str, path: &str) -> Vec<u8> {
     let host = address.strip_prefix("http://").expect("an http address");

@@ -97,17 +97,20 @@ fn watched(file: &Path, loaded: &Loaded) -> Watched {
 /// Has keys, and who may have which zone, read again when the configuration or a secret changes.
 fn keys(service: Arc<Service>, mut options: DnsOptions, file: PathBuf, mut watching: Watched, stop: &Arc<Stop>) -> anyhow::Result<()> {
     let refused = |(zone, reason)| anyhow::anyhow!("dns zone \"{zone}\": {reason}");
-    let read = move || {
-        if !watching.changed() {
-            return Ok(false);
-        }
+    let mut exchange = move |watching: &mut Watched| {
         let loaded = Loaded::from_file(&file)?;
-        watching = watched(&file, &loaded);
+        *watching = watched(&file, &loaded);
         options.keys = loaded.dns().keys()?;
         options.zones = loaded.dns().zones().map_err(refused)?;
         options.catalog = loaded.dns().catalog().map_err(refused)?;
         service.exchange(&options)?;
         Ok(true)
+    };
+    let read = move |anyway: bool| {
+        if !(watching.changed() || anyway) {
+            return Ok(false);
+        }
+        exchange(&mut watching).inspect_err(|_: &anyhow::Error| watching.read_again())
     };
     tasks::read_again("dns keys, and who may have which zone,", read, stop.clone())
 }

@@ -72,7 +72,7 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     let settings = loaded.config();
     logging::start(&settings.log);
     raise_limit_of_files();
-    let listener = listen(&settings.serve.listen)?;
+    let listener = listen(&settings.serve.listen, !settings.serve.tls_certificate.is_empty())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(settings.serve.workers).unwrap_or(2))
         .thread_name("bwld")
@@ -86,15 +86,20 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<()> {
     result
 }
 
-fn listen(address: &str) -> anyhow::Result<TcpListener> {
+fn listen(address: &str, tls: bool) -> anyhow::Result<TcpListener> {
     let address: SocketAddr = address.parse().context("the address was checked with the configuration")?;
     let listener = TcpListener::bind(address)
         .with_context(|| format!("cannot listen on {address}; is another daemon running? --listen 127.0.0.1:0 takes a free port"))?;
     listener.set_nonblocking(true).context("preparing the port")?;
-    if !address.ip().is_loopback() {
+    if is_overheard(address, tls) {
         tracing::warn!(%address, "listening beyond this machine without TLS: put a proxy in front, the operator's token travels here");
     }
     Ok(listener)
+}
+
+/// Whether what comes to this address can be read on its way.
+fn is_overheard(address: SocketAddr, tls: bool) -> bool {
+    !tls && !address.ip().is_loopback()
 }
 
 /// Opens a data folder that no daemon has, and checks it. What a crash left is mended; nothing else is changed: the
@@ -244,5 +249,21 @@ fn raise_limit_of_files() {
     let limit = getrlimit(Resource::Nofile);
     if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_err() {
         tracing::warn!(limit = ?limit.current, "the limit of open files could not be raised");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_overheard;
+
+    #[test]
+    fn it_is_warned_of_listening_beyond_this_machine_only_without_tls() {
+        for (address, open) in
+            [("127.0.0.1:7080", false), ("[::1]:7080", false), ("0.0.0.0:443", true), ("192.0.2.1:7080", true), ("[::]:443", true)]
+        {
+            let address = address.parse().expect("an address");
+            assert_eq!(is_overheard(address, false), open, "{address}");
+            assert!(!is_overheard(address, true), "{address}");
+        }
     }
 }

@@ -131,20 +131,25 @@ pub async fn desk(desk: Arc<Desk>, every: Duration, stop: Arc<Stop>) {
     }
 }
 
-/// Looks every so often, and at SIGHUP, whether certificate or key have changed, and reads them again.
+/// Looks every so often whether certificate or key have changed, and reads them again; at SIGHUP it does so anyway.
 ///
 /// # Errors
 /// If the signal cannot be had.
 pub fn certificates(tls: Arc<Tls>, stop: Arc<Stop>) -> anyhow::Result<()> {
-    read_again("certificate and key", move || Ok(tls.reload()?), stop)
+    read_again("certificate and key", move |anyway| Ok(tls.reload(anyway)?), stop)
 }
 
-/// Reads files again every so often, and at SIGHUP, until the daemon stops. `read` says whether they have changed and what
-/// they say is in force; an error: that what was before stays.
+/// Has files read again every so often, and at SIGHUP, until the daemon stops. `read` is told whether to read them anyway, as at
+/// SIGHUP, or only if they have changed or could not be used the last time; it says whether what they say is in force now. An
+/// error: that what was before stays.
 ///
 /// # Errors
 /// If the signal cannot be had.
-pub fn read_again(what: &'static str, read: impl FnMut() -> anyhow::Result<bool> + Send + 'static, stop: Arc<Stop>) -> anyhow::Result<()> {
+pub fn read_again(
+    what: &'static str,
+    read: impl FnMut(bool) -> anyhow::Result<bool> + Send + 'static,
+    stop: Arc<Stop>,
+) -> anyhow::Result<()> {
     let hangup = signal(SignalKind::hangup())?;
     tokio::spawn(keep_reading(what, read, stop, hangup));
     Ok(())
@@ -152,29 +157,40 @@ pub fn read_again(what: &'static str, read: impl FnMut() -> anyhow::Result<bool>
 
 async fn keep_reading(
     what: &'static str,
-    mut read: impl FnMut() -> anyhow::Result<bool> + Send + 'static,
+    mut read: impl FnMut(bool) -> anyhow::Result<bool> + Send + 'static,
     stop: Arc<Stop>,
     mut hangup: tokio::signal::unix::Signal,
 ) {
-    let mut stopping = stop.subscribe();
+    let (mut stopping, mut told) = (stop.subscribe(), None);
     loop {
-        tokio::select! {
+        let asked = tokio::select! {
             _ = stopping.wait_for(Option::is_some) => return,
-            _ = hangup.recv() => {}
-            () = tokio::time::sleep(READ_AGAIN) => {}
-        }
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(READ_AGAIN) => false,
+        };
         let reading = tokio::task::spawn_blocking(move || {
-            let said = read();
+            let said = read(asked);
             (read, said)
         });
         let Ok((again, said)) = reading.await else { return tracing::error!("reading {what} again broke off; start bwld again") };
         read = again;
         match said {
-            Ok(true) => tracing::info!("{what} have changed and are in force"),
+            Ok(true) => tracing::info!("{what} have been read again and are in force"),
             Ok(false) => {}
-            Err(error) => tracing::error!("{what} have changed and are not used, those before stay in force: {error:#}"),
+            Err(error) if is_news(&error, asked, &told) => {
+                tracing::error!("{what} have changed and are not used, those before stay in force: {error:#}");
+                told = Some(format!("{error:#}"));
+                continue;
+            }
+            Err(_) => continue,
         }
+        told = None;
     }
+}
+
+/// Whether an error is to be told: it is another one than was `told` last, or somebody has `asked`.
+fn is_news(error: &anyhow::Error, asked: bool, told: &Option<String>) -> bool {
+    asked || told.as_ref() != Some(&format!("{error:#}"))
 }
 
 fn said(report: &Maintenance) {
@@ -258,6 +274,14 @@ mod tests {
 
     use super::super::home;
     use super::*;
+
+    #[test]
+    fn the_same_error_is_told_once_and_to_whoever_asks() {
+        let error = anyhow::anyhow!("server.key: permission denied");
+        let told = Some(error.to_string());
+        assert!(is_news(&error, false, &None) && is_news(&error, false, &Some("another".into())));
+        assert!(!is_news(&error, false, &told) && is_news(&error, true, &told));
+    }
 
     #[test]
     fn pauses_are_bounded() {

@@ -2,8 +2,10 @@
 
 mod guards;
 mod import;
+mod locks;
 mod maintain;
 mod model;
+mod refused;
 mod stage;
 
 use std::collections::BTreeMap;
