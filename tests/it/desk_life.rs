@@ -1,6 +1,6 @@
 //! Edges of an entry's life: one case of a rule at a time, demands that change in between, dates that have passed.
 
-use bwld::desk::{Action, CaseEdit, CaseState, DeskError, Hats, NewCase, NotDone, PublishCases, Words};
+use bwld::desk::{Action, CaseEdit, CaseState, DeskError, Hats, NewCase, NewSchedule, NotDone, PublishCases, Words};
 use bwld::list::{Attributes, Colour, Serial};
 use bwld::publisher::{Beside, ListPolicy};
 
@@ -91,6 +91,55 @@ fn what_was_approved_before_more_was_demanded_can_be_approved_further() {
     assert!(reviewed("olga").is_err() && reviewed("ed").is_err());
     assert_eq!(office.desk.queue(&|_| true).unwrap().unreviewed.len(), 1);
     reviewed("ann").unwrap();
+}
+
+#[test]
+fn who_approved_an_entry_before_it_was_taken_back_approves_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let office = Office::with_list(dir.path(), 1);
+    let one = office.propose("bad.example", None);
+    for _ in 0..2 {
+        assert_eq!(office.act(&one, Action::Approve, REVIEWER, "ann").unwrap(), CaseState::Approved);
+        office.act(&one, Action::Withdraw, EDITOR, "ed").unwrap();
+        // It waits for approvals again, and has none.
+        assert_eq!(office.act(&one, Action::Propose, EDITOR, "ed").unwrap(), CaseState::Proposed);
+        assert!(office.desk.case(&one).unwrap().approvals.is_empty());
+        assert!(matches!(office.publish(), Ok(report) if report.version.is_none()));
+    }
+    office.act(&one, Action::Approve, REVIEWER, "ann").unwrap();
+    office.publish().unwrap();
+    assert_eq!(office.state(&one), CaseState::Published);
+}
+
+#[test]
+fn what_was_proposed_before_less_was_demanded_can_be_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let office = Office::with_list(dir.path(), 2);
+    let (one, two) = (office.propose("one.example", None), office.propose("two.example", None));
+    assert_eq!(office.act(&two, Action::Approve, REVIEWER, "ann").unwrap(), CaseState::Proposed);
+    let named = |reference: &String| PublishCases { references: vec![reference.clone()], ..PublishCases::default() };
+    let publish = |reference: &String| office.desk.publish(&list(), &named(reference), EDITOR, &by("ed"));
+    assert!(matches!(publish(&two), Err(DeskError::NotDone(NotDone::TooFew(_)))));
+    office.demands(1);
+    assert_eq!(office.ready(), std::slice::from_ref(&two));
+    // Who approved it, and who wrote it, is told that nobody needs to approve it any more.
+    for who in ["ann", "ed"] {
+        let refused = office.act(&two, Action::Approve, REVIEWER, who).unwrap_err().to_string();
+        assert!(refused.contains("publish it"), "{refused}");
+    }
+    office.publish().unwrap();
+    assert_eq!((office.state(&one), office.state(&two)), (CaseState::Proposed, CaseState::Published));
+    assert!(publish(&one).is_err());
+    office.demands(0);
+    assert_eq!(office.ready(), std::slice::from_ref(&one));
+    let queue = office.desk.queue(&|_| true).unwrap();
+    assert_eq!((queue.counts.proposed, queue.counts.approved), (0, 1));
+    // By a schedule as well.
+    let at = bwld::store::Clock::now(&*office.clock).plus(60);
+    office.desk.schedule(&list(), NewSchedule { at, cases: true, reason: String::new(), force: Vec::new() }, &by("ed")).unwrap();
+    office.clock.advance(61);
+    assert_eq!(office.desk.tick().unwrap().published.len(), 1);
+    assert_eq!(office.state(&one), CaseState::Published);
 }
 
 #[test]
