@@ -327,7 +327,7 @@ impl Desk {
                 return true;
             }
             let attributes = Entry::trusted(line).attributes();
-            if self.has_case(list, &attributes) {
+            if self.has_case(list, line, &attributes) {
                 return true;
             }
             if page.found.len() == limit {
@@ -358,9 +358,12 @@ impl Desk {
         Ok(())
     }
 
-    fn has_case(&self, list: &ListId, attributes: &Attributes) -> bool {
+    /// Whether an entry line is that of a case that is on the list. Anybody who stages may write any reference into a line: one of
+    /// another rule's case, or of one that is on no list, hides nothing.
+    fn has_case(&self, list: &ListId, line: &str, attributes: &Attributes) -> bool {
         let Some(reference) = &attributes.reference else { return false };
-        self.read(|cases| cases.all.get(reference).is_some_and(|kept| kept.case.list == *list))
+        let is_its = |case: &Case| case.list == *list && case.state == CaseState::Published && case.words.rule == rule_of(line);
+        self.read(|cases| cases.all.get(reference).is_some_and(|kept| is_its(&kept.case)))
     }
 }
 
