@@ -178,12 +178,12 @@ impl Desk {
             }
             Some(_) => {}
             None if cases.is_empty() => return Ok(report),
-            // The list is so already: what was decided is written all the same.
-            None => self
-                .store
-                .commit(&Record::All { records: self.records(&cases, &why, at, action)? })
-                .map(|_| ())
-                .map_err(PublishError::from)?,
+            // The list is so already: what was decided is written all the same, with what the caller has written beside it.
+            None => {
+                let mut records = self.records(&cases, &why, at, action)?;
+                records.extend(why.with.iter().cloned());
+                self.store.commit(&Record::All { records }).map_err(PublishError::from)?;
+            }
         }
         self.keep(cases);
         Ok(report)
