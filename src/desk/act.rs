@@ -130,11 +130,13 @@ impl Desk {
                     case.authors.push(by.who.clone());
                 }
             }
+            // What comes back is another proposal: with the approvals of the one before, those who gave them could not give them again.
+            Action::Propose => case.approvals.clear(),
             Action::Approve => case.approvals.push(Approval { by: by.who.clone(), at }),
             Action::Publish | Action::Suspend | Action::Resume | Action::Remove | Action::Expire => {
                 return Err(DeskError::Form("this action"));
             }
-            Action::Propose | Action::Reject | Action::Withdraw => {}
+            Action::Reject | Action::Withdraw => {}
         }
         if matches!(action, Action::Edit | Action::Propose | Action::Approve) {
             case.notices = self.notices(&case)?;
@@ -197,6 +199,15 @@ impl Desk {
         // What was on the list once was decided then; before that only those count who may still decide.
         let counts = |by: &str| case.state.was_public() || self.bars(by, super::JUDGES, &case.list).is_none();
         Ok(Approvals { given: case.approvals.iter().filter(|approval| counts(&approval.by)).count(), needed })
+    }
+
+    /// Whether a case waits for its publication alone: it is approved, or was proposed while the list demanded more than it does now.
+    pub(super) fn is_cleared(&self, case: &Case) -> Result<bool, DeskError> {
+        Ok(match case.state {
+            CaseState::Approved => true,
+            CaseState::Proposed => self.approvals(case)?.enough(),
+            _ => false,
+        })
     }
 
     /// What no approval would bring onto the list is refused when it is written, not only when it is published.

@@ -75,7 +75,9 @@ impl Desk {
         };
         let Some(entry) = entry else { return self.unknown(reference) };
         match entry.attributes().reference.as_deref().and_then(known) {
-            Some(case) => Ok(case.public(appeal)),
+            Some(case) if case.words.rule == entry.rule_str() => Ok(case.public(appeal)),
+            // It bears what tells of another entry: it is told of by the reference that follows from its rule alone.
+            Some(_) => Ok(PublicEntry { reference: derived_reference(entry.rule_str()), ..PublicEntry::of(list, &entry, appeal) }),
             None => Ok(PublicEntry::of(list, &entry, appeal)),
         }
     }

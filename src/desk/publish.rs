@@ -76,15 +76,15 @@ impl Desk {
     }
 
     /// What a publication of all that are approved takes: those whose time is not over, with the approvals that the list demands by
-    /// now; and what one of the others lacks.
+    /// now, also if they were proposed while it demanded more; and what one of those that were approved lacks.
     pub(super) fn ready(&self, list: &ListId) -> Result<(Vec<Case>, Option<Approvals>), DeskError> {
         let (mut ready, mut lacking) = (Vec::new(), None);
-        let approved: Vec<Arc<Case>> =
-            self.read(|cases| cases.all_open(Some(list)).filter(|case| case.state == CaseState::Approved).cloned().collect());
-        for case in approved {
+        let waits = |case: &&Arc<Case>| matches!(case.state, CaseState::Proposed | CaseState::Approved);
+        let waiting: Vec<Arc<Case>> = self.read(|cases| cases.all_open(Some(list)).filter(waits).cloned().collect());
+        for case in waiting {
             let approvals = self.approvals(&case)?;
             if !approvals.enough() {
-                lacking = Some(approvals);
+                lacking = if case.state == CaseState::Approved { Some(approvals) } else { lacking };
             } else if ready.len() < MAX_CASES && self.in_time(&case).is_ok() {
                 ready.push(Case::clone(&case));
             }
@@ -178,12 +178,12 @@ impl Desk {
             }
             Some(_) => {}
             None if cases.is_empty() => return Ok(report),
-            // The list is so already: what was decided is written all the same.
-            None => self
-                .store
-                .commit(&Record::All { records: self.records(&cases, &why, at, action)? })
-                .map(|_| ())
-                .map_err(PublishError::from)?,
+            // The list is so already: what was decided is written all the same, with what the caller has written beside it.
+            None => {
+                let mut records = self.records(&cases, &why, at, action)?;
+                records.extend(why.with.iter().cloned());
+                self.store.commit(&Record::All { records }).map_err(PublishError::from)?;
+            }
         }
         self.keep(cases);
         Ok(report)

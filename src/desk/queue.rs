@@ -149,10 +149,12 @@ impl Desk {
                 overdue.push(case.clone());
             }
             match case.state {
-                CaseState::Proposed => proposed.push(case),
-                // Somebody who approved it may not any more, or the list demands more by now.
-                CaseState::Approved if self.approvals(&case).is_ok_and(|approvals| !approvals.enough()) => proposed.push(case),
-                CaseState::Approved => approved.push(case),
+                // Somebody who approved it may not any more, or the list demands more by now, or less.
+                CaseState::Proposed | CaseState::Approved => match self.approvals(&case) {
+                    Ok(approvals) if approvals.enough() => approved.push(case),
+                    Err(_) if case.state == CaseState::Approved => approved.push(case),
+                    _ => proposed.push(case),
+                },
                 _ => {}
             }
         }

@@ -5,7 +5,7 @@
 //! or a hundred others of its list are over.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -116,12 +116,17 @@ impl Desk {
             return refuse("at", "1,000 publications wait already", "cancel some");
         }
         let staged = if new.cases { None } else { self.publisher.staged_digest(list)? };
-        let approved = |cases: &super::Cases| {
-            let cases = cases.all.values().map(|kept| &kept.case);
-            let approved = cases.filter(|case| new.cases && case.list == *list && case.state == CaseState::Approved);
-            approved.map(|case| (case.reference.clone(), digest_of(&case.words))).collect::<Vec<_>>()
+        let open = |cases: &super::Cases| {
+            let waits = |case: &&Arc<Case>| matches!(case.state, CaseState::Proposed | CaseState::Approved);
+            cases.all_open(Some(list)).filter(|case| new.cases && waits(case)).cloned().collect::<Vec<_>>()
         };
-        let (cases, words): (Vec<String>, Vec<Digest>) = self.read(approved).into_iter().unzip();
+        let (mut cases, mut words) = (Vec::<String>::new(), Vec::<Digest>::new());
+        for case in self.read(open) {
+            if self.is_cleared(&case)? {
+                cases.push(case.reference.clone());
+                words.push(digest_of(&case.words));
+            }
+        }
         if staged.is_none() && cases.is_empty() {
             return refuse("cases", "there is nothing to publish", "stage or approve it first");
         }
@@ -291,7 +296,7 @@ impl Desk {
         if words.is_some_and(|words| *words != digest_of(&case.words)) {
             return Ok(Err("it was changed after it was scheduled".into()));
         }
-        if case.state != CaseState::Approved {
+        if !self.is_cleared(&case)? {
             return Ok(Err(format!("it is {}", case.state.word())));
         }
         if case.words.over(self.clock.now().date()).is_some() {

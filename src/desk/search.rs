@@ -9,13 +9,12 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::list::{Attributes, Code, Date, Entry, Kind, ListId, Rule, rule_of};
 use crate::publisher::Refusal;
-use crate::store::PublishedList;
+use crate::store::{Needle, PublishedList};
 
 use super::case::Case;
 use super::states::CaseState;
@@ -30,7 +29,7 @@ pub(super) const MOST: usize = 1_000;
 pub struct Search {
     /// Only these lists; none: all.
     pub lists: Option<Vec<ListId>>,
-    /// A text in the rule, the attributes or any word of the case.
+    /// A text in the rule, the attributes or any word of the case, its letters small or capital.
     pub text: String,
     /// A rule, or a target of a rule of any kind.
     pub rule: String,
@@ -121,13 +120,8 @@ impl Search {
         kinds.iter().filter_map(|kind| Rule::new(*kind, text).ok()).collect()
     }
 
-    /// The text as it is looked for in entry lines, which have hosts in small letters.
-    fn in_lines(&self) -> String {
-        if self.text.contains('/') { self.text.clone() } else { self.text.to_lowercase() }
-    }
-
     /// What stands in every line that can be meant.
-    fn needles(&self) -> Vec<String> {
+    fn needles(&self) -> Vec<Needle<'static>> {
         let keyed = |key: &str, value: &str| Some(format!("{key}{value}")).filter(|_| !value.is_empty());
         let code = |code: &Option<Code>| code.as_ref().map(Code::to_string).unwrap_or_default();
         let expires = match self.expires {
@@ -140,8 +134,9 @@ impl Search {
             }
             _ => Some(EXPIRES.to_owned()),
         };
-        let texts = [keyed("\tref=", &self.reference), keyed("", &self.in_lines()), keyed("\trsn=", &code(&self.reason))];
-        texts.into_iter().chain([keyed("", &code(&self.category)), expires]).flatten().collect()
+        let texts = [keyed("\tref=", &self.reference), keyed("\trsn=", &code(&self.reason)), keyed("", &code(&self.category)), expires];
+        let texts = texts.iter().flatten().map(|text| Needle::exact(text));
+        texts.chain((!self.text.is_empty()).then(|| Needle::in_any_case(&self.text))).collect()
     }
 
     fn on_list(&self, list: &ListId) -> bool {
@@ -196,18 +191,18 @@ pub(super) fn within(day: Option<Date>, (from, to): (Option<Date>, Option<Date>)
 /// What is looked for, as it stands in entry lines: nothing is taken apart that need not be.
 struct InLines<'s> {
     search: &'s Search,
-    text: Finder<'s>,
+    text: Needle<'static>,
     category: Option<&'s str>,
     reason: Option<&'s str>,
     expires: (Option<String>, Option<String>),
 }
 
 impl<'s> InLines<'s> {
-    fn new(search: &'s Search, text: &'s str) -> InLines<'s> {
+    fn new(search: &'s Search) -> InLines<'s> {
         let (from, to) = search.expires;
         InLines {
             search,
-            text: Finder::new(text),
+            text: Needle::in_any_case(&search.text),
             category: search.category.as_ref().map(Code::as_str),
             reason: search.reason.as_ref().map(Code::as_str),
             expires: (from.map(|day| day.to_string()), to.map(|day| day.to_string())),
@@ -223,7 +218,7 @@ impl<'s> InLines<'s> {
             && (self.reason.is_none() || self.reason == value("rsn="))
             && (self.search.reference.is_empty() || value("ref=") == Some(&self.search.reference))
             && (from.is_none() && to.is_none() || in_time())
-            && self.text.find(line.as_bytes()).is_some()
+            && self.text.is_in(line)
     }
 }
 
@@ -319,15 +314,14 @@ impl Desk {
         limit: usize,
         page: &mut Page,
     ) -> Result<(), DeskError> {
-        let (list, text) = (&published.meta.id, search.in_lines());
-        let wanted = InLines::new(search, &text);
+        let (list, wanted) = (&published.meta.id, InLines::new(search));
         let mut last = None;
         let mut take = |bucket: u32, line: &str| {
             if !wanted.meets(line) || from.is_some_and(|(b, rule)| b == bucket && rule_of(line) <= rule) {
                 return true;
             }
             let attributes = Entry::trusted(line).attributes();
-            if self.has_case(list, &attributes) {
+            if self.has_case(list, line, &attributes) {
                 return true;
             }
             if page.found.len() == limit {
@@ -340,9 +334,7 @@ impl Desk {
             true
         };
         if search.rule.is_empty() {
-            let needles = search.needles();
-            let needles: Vec<Finder<'_>> = needles.iter().map(Finder::new).collect();
-            published.content.scan_all(from.map_or(0, |(bucket, _)| bucket), &needles, &mut take)?;
+            published.content.scan_all(from.map_or(0, |(bucket, _)| bucket), &search.needles(), &mut take)?;
         } else {
             // At most two: never a page of their own.
             for rule in rules {
@@ -358,9 +350,12 @@ impl Desk {
         Ok(())
     }
 
-    fn has_case(&self, list: &ListId, attributes: &Attributes) -> bool {
+    /// Whether an entry line is that of a case that is on the list. Anybody who stages may write any reference into a line: one of
+    /// another rule's case, or of one that is on no list, hides nothing.
+    fn has_case(&self, list: &ListId, line: &str, attributes: &Attributes) -> bool {
         let Some(reference) = &attributes.reference else { return false };
-        self.read(|cases| cases.all.get(reference).is_some_and(|kept| kept.case.list == *list))
+        let is_its = |case: &Case| case.list == *list && case.state == CaseState::Published && case.words.rule == rule_of(line);
+        self.read(|cases| cases.all.get(reference).is_some_and(|kept| is_its(&kept.case)))
     }
 }
 

@@ -198,7 +198,7 @@ pub enum NotDone {
 /// What to do with an entry of this state instead.
 const fn ahead(state: CaseState, action: Action) -> &'static str {
     match (state, action) {
-        (CaseState::Approved, Action::Approve) => {
+        (CaseState::Proposed | CaseState::Approved, Action::Approve) => {
             "it has all the approvals that its list demands: publish it (`bwld publish LIST --cases`)"
         }
         (CaseState::Draft, Action::Approve) => "who wrote it puts it forward first (`bwld case submit`)",
@@ -224,6 +224,8 @@ pub fn next(state: CaseState, action: Action, who: Hats, approvals: Approvals) -
         (Action::Approve, Proposed | Approved | Suspended) if state == Proposed || !enough => {
             role(judges)?;
             match (who.author, who.approved) {
+                // The list may demand less by now: who waits for approvals that nobody needs to give is told what to do.
+                (true, _) | (_, true) if enough => Err(NotDone::NotFrom(state, action)),
                 (true, _) => Err(NotDone::Own),
                 (_, true) => Err(NotDone::Twice),
                 _ if state == Suspended => Ok(Suspended),
@@ -233,7 +235,10 @@ pub fn next(state: CaseState, action: Action, who: Hats, approvals: Approvals) -
         }
         (Action::Reject, Proposed | Approved) => role(judges).map(|()| Rejected),
         (Action::Withdraw, Draft | Proposed | Approved) => role(who.author || who.owner).map(|()| Withdrawn),
-        (Action::Publish, Approved) => role(writes || who.clock).and(if enough { Ok(Published) } else { Err(NotDone::TooFew(approvals)) }),
+        // What was proposed while the list demanded more than now has all it needs.
+        (Action::Publish, Proposed | Approved) => {
+            role(writes || who.clock).and(if enough { Ok(Published) } else { Err(NotDone::TooFew(approvals)) })
+        }
         (Action::Suspend, Published) => role(writes || judges).map(|()| Suspended),
         (Action::Resume, Suspended) => role(judges).and(if enough { Ok(Published) } else { Err(NotDone::TooFew(approvals)) }),
         (Action::Remove, Published | Suspended) => role(writes || judges || who.clock).map(|()| Removed),
@@ -292,6 +297,8 @@ mod tests {
                         approvers.clear();
                         authors.push(person);
                     }
+                    // What was put forward before was another proposal.
+                    Action::Propose => approvers.clear(),
                     Action::Approve => approvers.push(person),
                     _ => {}
                 }
@@ -308,7 +315,8 @@ mod tests {
                     prop_assert!(who.clock);
                 }
                 if after.was_public() && !state.was_public() {
-                    prop_assert_eq!((state, action), (CaseState::Approved, Action::Publish));
+                    prop_assert_eq!(action, Action::Publish);
+                    prop_assert!(state == CaseState::Approved || state == CaseState::Proposed && approvers.len() >= needed);
                 }
                 state = after;
             }

@@ -99,11 +99,15 @@ impl Publisher {
         if review.staged_by.contains(&by.who) {
             return refuse(cut(&by.who), "who staged a change cannot approve it", "somebody else approves it");
         }
-        if !review.approved_by.contains(&by.who) {
-            review.approved_by.push(by.who.clone());
-            let act = by.act(self.clock.now(), "list.approve", format!("list:{id}"));
-            by.commit(&self.store, document(id, &review)?, crate::wire::Act { after: Some(digest), ..act })?;
+        let mut kept = self.kept_review(&state, digest)?;
+        if kept.approved_by.contains(&by.who) {
+            return Ok(review);
         }
+        // Beside those that do not count just now: they count again when their accounts get back what they lack.
+        kept.approved_by.push(by.who.clone());
+        let act = by.act(self.clock.now(), "list.approve", format!("list:{id}"));
+        by.commit(&self.store, document(id, &kept)?, crate::wire::Act { after: Some(digest), ..act })?;
+        review.approved_by.push(by.who);
         Ok(review)
     }
 
@@ -161,13 +165,18 @@ impl Publisher {
         Ok(Record::Document { table: UNREVIEWED.into(), key: Unreviewed::key(list, serial), value: Some(value) })
     }
 
-    /// As the store has it, with what the list demands now.
+    /// As the store has it of what is staged, that of `digest`.
+    fn kept_review(&self, state: &State, digest: Digest) -> Result<StagedReview, PublishError> {
+        let kept = self.store.document(TABLE, state.meta.id.as_str())?;
+        let kept: Option<StagedReview> = kept.and_then(|value| serde_json::from_value(value).ok());
+        let kept = kept.filter(|kept| kept.digest == Some(digest)).unwrap_or_default();
+        Ok(StagedReview { digest: Some(digest), ..kept })
+    }
+
+    /// As the store has it, of the approvals those that count now, with what the list demands now.
     pub(super) fn review_of(&self, state: &State) -> Result<StagedReview, PublishError> {
         let Some(staged) = &state.staged else { return Ok(StagedReview::default()) };
-        let kept = self.store.document(TABLE, state.meta.id.as_str())?;
-        let kept: StagedReview = kept.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
-        let mut review = if kept.digest == Some(staged.digest) { kept } else { StagedReview::default() };
-        review.digest = Some(staged.digest);
+        let mut review = self.kept_review(state, staged.digest)?;
         if let Some(counts) = self.counts.get() {
             review.approved_by.retain(|who| counts(who, &state.meta.id));
         }

@@ -40,7 +40,7 @@ pub use catalog::{Catalog, DeltaRef, PublishedList};
 pub use check::{Checked, counted};
 pub use clock::{Clock, FakeClock, SystemClock};
 pub use commit::{IndexKind, Maintenance, Store, StoreOptions};
-pub use content::{ApplyError, Base, BaseWriter, Built, Content, OwnSnapshot, SortedLines, VersionLines};
+pub use content::{ApplyError, Base, BaseWriter, Built, Content, Needle, OwnSnapshot, SortedLines, VersionLines};
 pub use disk::{Disk, RealDisk, create_folder, read_bounded, sweep_temporary, write_file_atomic};
 pub use error::{Class, StoreError};
 pub use expected::Expected;

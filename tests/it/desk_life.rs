@@ -1,7 +1,7 @@
 //! Edges of an entry's life: one case of a rule at a time, demands that change in between, dates that have passed.
 
-use bwld::desk::{Action, CaseEdit, CaseState, DeskError, Hats, NewCase, NotDone, PublishCases, Words};
-use bwld::list::{Attributes, Colour, Serial};
+use bwld::desk::{Action, CaseEdit, CaseState, DeskError, Hats, NewCase, NewSchedule, NotDone, PublishCases, Search, Words};
+use bwld::list::{Attributes, Colour, Serial, derived_reference};
 use bwld::publisher::{Beside, ListPolicy};
 
 use super::desk::{EDITOR, Office, REVIEWER, by, list};
@@ -94,6 +94,55 @@ fn what_was_approved_before_more_was_demanded_can_be_approved_further() {
 }
 
 #[test]
+fn who_approved_an_entry_before_it_was_taken_back_approves_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let office = Office::with_list(dir.path(), 1);
+    let one = office.propose("bad.example", None);
+    for _ in 0..2 {
+        assert_eq!(office.act(&one, Action::Approve, REVIEWER, "ann").unwrap(), CaseState::Approved);
+        office.act(&one, Action::Withdraw, EDITOR, "ed").unwrap();
+        // It waits for approvals again, and has none.
+        assert_eq!(office.act(&one, Action::Propose, EDITOR, "ed").unwrap(), CaseState::Proposed);
+        assert!(office.desk.case(&one).unwrap().approvals.is_empty());
+        assert!(matches!(office.publish(), Ok(report) if report.version.is_none()));
+    }
+    office.act(&one, Action::Approve, REVIEWER, "ann").unwrap();
+    office.publish().unwrap();
+    assert_eq!(office.state(&one), CaseState::Published);
+}
+
+#[test]
+fn what_was_proposed_before_less_was_demanded_can_be_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let office = Office::with_list(dir.path(), 2);
+    let (one, two) = (office.propose("one.example", None), office.propose("two.example", None));
+    assert_eq!(office.act(&two, Action::Approve, REVIEWER, "ann").unwrap(), CaseState::Proposed);
+    let named = |reference: &String| PublishCases { references: vec![reference.clone()], ..PublishCases::default() };
+    let publish = |reference: &String| office.desk.publish(&list(), &named(reference), EDITOR, &by("ed"));
+    assert!(matches!(publish(&two), Err(DeskError::NotDone(NotDone::TooFew(_)))));
+    office.demands(1);
+    assert_eq!(office.ready(), std::slice::from_ref(&two));
+    // Who approved it, and who wrote it, is told that nobody needs to approve it any more.
+    for who in ["ann", "ed"] {
+        let refused = office.act(&two, Action::Approve, REVIEWER, who).unwrap_err().to_string();
+        assert!(refused.contains("publish it"), "{refused}");
+    }
+    office.publish().unwrap();
+    assert_eq!((office.state(&one), office.state(&two)), (CaseState::Proposed, CaseState::Published));
+    assert!(publish(&one).is_err());
+    office.demands(0);
+    assert_eq!(office.ready(), std::slice::from_ref(&one));
+    let queue = office.desk.queue(&|_| true).unwrap();
+    assert_eq!((queue.counts.proposed, queue.counts.approved), (0, 1));
+    // By a schedule as well.
+    let at = bwld::store::Clock::now(&*office.clock).plus(60);
+    office.desk.schedule(&list(), NewSchedule { at, cases: true, reason: String::new(), force: Vec::new() }, &by("ed")).unwrap();
+    office.clock.advance(61);
+    assert_eq!(office.desk.tick().unwrap().published.len(), 1);
+    assert_eq!(office.state(&one), CaseState::Published);
+}
+
+#[test]
 fn an_entry_is_looked_at_again_when_it_is_on_the_list_and_not_by_its_author_alone() {
     let dir = tempfile::tempdir().unwrap();
     let office = Office::with_list(dir.path(), 1);
@@ -161,4 +210,42 @@ fn a_list_that_is_made_again_demands_what_it_demanded() {
     assert_eq!(house.publisher.policy(&list()).unwrap().approvals, 2);
     house.publisher.stage(&list(), &request(&["sneak.example"], &[]), "ed").unwrap();
     assert!(house.publisher.publish(&list(), &Default::default(), "ed").is_err(), "at once, not only after a restart");
+}
+
+#[test]
+fn an_entry_that_bears_the_reference_of_a_case_of_another_rule_is_found_and_told_of_for_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let office = Office::with_list(dir.path(), 0);
+    let public = office.propose("bad.example", None);
+    office.publish().unwrap();
+    let words = Words { rule: "draft.example".into(), ..Words::default() };
+    let draft = office.desk.propose(&list(), NewCase { words, draft: true, ..NewCase::default() }, EDITOR, &by("ed")).unwrap();
+    let lines = [
+        format!("victim.example\tref={public}"),
+        format!("other.example\tref={}", draft.reference),
+        // Its rule has a case, which is not on the list: the entry did not come by it.
+        format!("draft.example\tref={}", draft.reference),
+    ];
+    office.stage_and_publish(&lines.each_ref().map(String::as_str), &[]);
+    let found = |search: Search| {
+        let found = office.desk.search(&Search { limit: 10, ..search }).unwrap().found;
+        found.into_iter().map(|found| (found.rule, found.state, found.case.is_some())).collect::<Vec<_>>()
+    };
+    for (name, cases) in [("victim", vec![]), ("other", vec![]), ("draft", vec![CaseState::Draft]), ("bad", vec![CaseState::Published])] {
+        let rule = format!("domain:{name}.example");
+        let mut expected: Vec<_> = cases.into_iter().map(|state| (rule.clone(), state, true)).collect();
+        expected.extend((name != "bad").then(|| (rule.clone(), CaseState::Published, false)));
+        assert_eq!(found(Search { text: format!("{name}.example"), ..Search::default() }), expected);
+        assert_eq!(found(Search { rule: format!("{name}.example"), ..Search::default() }), expected);
+    }
+    let told = |reference: &str| {
+        let told = office.desk.public(&list(), reference).unwrap();
+        (told.rule, told.reference)
+    };
+    let victim = derived_reference("domain:victim.example");
+    assert_eq!(told(&victim), ("domain:victim.example".into(), victim.clone()));
+    assert_eq!(told(&public), ("domain:bad.example".into(), public.clone()));
+    assert_eq!(told(&derived_reference("domain:bad.example")), ("domain:bad.example".into(), public.clone()));
+    // Nothing of a draft is told, and it hides nothing.
+    assert_eq!(told(&derived_reference("domain:other.example")), ("domain:other.example".into(), draft.reference.clone()));
 }

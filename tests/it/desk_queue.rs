@@ -2,7 +2,7 @@
 
 use bwld::desk::{Action, Case, CaseEdit, DeskError, PublishCases, Scheme};
 use bwld::list::{ListId, Serial, Timestamp};
-use bwld::publisher::{Beside, PublishRequest, Unreviewed};
+use bwld::publisher::{Beside, ListPolicy, PublishRequest, Unreviewed};
 use bwld::store::{Record, digest_of};
 use serde_json::json;
 
@@ -21,6 +21,9 @@ fn the_queue_gives_what_is_due_most_and_says_how_much_there_is() {
     let office = Office::with_list(dir.path(), 0);
     let one = office.propose("bad.example", None);
     office.publish().expect("published");
+    // Nothing that is proposed would wait for approvals otherwise.
+    let policy = ListPolicy { approvals: 1, ..ListPolicy::default() };
+    office.desk.publisher().set_policy(&list(), policy, "list.policy", "test").expect("a policy");
     let model = serde_json::to_value(&*office.desk.case(&one).expect("a case")).expect("JSON");
     let case = |list: &str, n: usize, state: &str, day: &str| {
         let (mut value, key) = (model.clone(), format!("{list}-{n:019}"));

@@ -145,6 +145,24 @@ fn an_approval_counts_only_while_its_account_may_still_approve() {
 }
 
 #[test]
+fn an_approval_of_what_is_staged_counts_again_though_somebody_else_approved_meanwhile() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (office, people) = Office::with_people(dir.path(), 2);
+    office.stage("bad.example", "ed");
+    let publisher = office.desk.publisher();
+    let digest = publisher.staged_review(&list()).expect("a review").digest.expect("a digest");
+    let approved_by = || publisher.staged_review(&list()).expect("a review").approved_by;
+    publisher.approve_staged(&list(), digest, "ann").expect("approved");
+    people.set_disabled("ann", true, "test").expect("disabled");
+    assert_eq!(publisher.approve_staged(&list(), digest, "bob").expect("approved").approved_by, ["bob"]);
+    assert_eq!(approved_by(), ["bob"]);
+    assert!(office.desk.publish_staged(&list(), &PublishRequest::default(), &by("ed")).is_err(), "one of two counts");
+    people.set_disabled("ann", false, "test").expect("enabled");
+    assert_eq!(approved_by(), ["ann", "bob"]);
+    office.desk.publish_staged(&list(), &PublishRequest::default(), &by("ed")).expect("both count");
+}
+
+#[test]
 fn a_scheduled_emergency_goes_out_though_an_approval_fell_and_no_author_of_it_reviews_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let (office, people) = Office::with_people(dir.path(), 1);

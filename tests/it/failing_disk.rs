@@ -70,16 +70,18 @@ struct Write {
     keyed: bool,
 }
 
-const WRITES: [Write; 5] = [
+const WRITES: [Write; 6] = [
     Write { method: "POST", path: "/lists/test/import", body: "a.example\nb.example\n", keyed: false },
     Write { method: "POST", path: "/lists/test/publish", body: "{\"reason\":\"r\"}", keyed: true },
     Write { method: "POST", path: "/lists/test/cases/REFERENCE/approve", body: "{\"reason\":\"r\",\"revision\":1}", keyed: true },
     Write { method: "POST", path: "/lists", body: "{\"id\":\"other\",\"colour\":\"black\",\"title\":\"T\"}", keyed: true },
     Write { method: "POST", path: "/accounts", body: "{\"name\":\"anna\"}", keyed: true },
+    // It is off the list already: this makes no version.
+    Write { method: "POST", path: "/lists/test/cases/SUSPENDED/remove", body: "{\"reason\":\"r\"}", keyed: true },
 ];
 
-/// A list with a version, something staged and a draft.
-async fn prepared(disk: &Arc<FaultDisk>) -> (Desk, String) {
+/// A list with a version, something staged, a case that is proposed and one that is suspended: their references.
+async fn prepared(disk: &Arc<FaultDisk>) -> (Desk, [String; 2]) {
     let desk = Desk::open_on(disk.clone(), Admin::DEFAULT_MAX_IMPORT, RouteOptions::default()).await;
     desk.create_list().await;
     // Somebody else's, so that it can be approved.
@@ -100,15 +102,22 @@ async fn prepared(disk: &Arc<FaultDisk>) -> (Desk, String) {
     let body = json!({"words": {"rule": "case.example"}}).to_string();
     let case = desk.server.raw().await.request("POST", "/v1/admin/lists/test/cases", &[("authorization", &bearer)], body.as_bytes()).await;
     assert_eq!(case.status, 201, "{case:?}");
+    let proposed = case.json()["reference"].as_str().expect("a reference").to_owned();
     // What is staged needs none then; the case is proposed still.
     let relaxed = desk.server.raw().await.request("PUT", "/v1/admin/lists/test/policy", &[BEARER, ("if-match", "*")], b"{}").await;
     assert_eq!(relaxed.status, 200, "{relaxed:?}");
+    let case = desk.json("POST", "/lists/test/cases", &json!({"words": {"rule": "suspended.example"}})).await;
+    let suspended = case.json()["reference"].as_str().expect("a reference").to_owned();
+    let published = desk.json("POST", "/lists/test/cases/publish", &json!({"references": [suspended]})).await;
+    assert_eq!(published.status, 200, "{published:?}");
+    let answer = desk.json("POST", &format!("/lists/test/cases/{suspended}/suspend"), &json!({"reason": "r"})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
     desk.json("POST", "/lists/test/changes", &json!({"put": [{"rule": "new.example"}]})).await;
-    (desk, case.json()["reference"].as_str().expect("a reference").to_owned())
+    (desk, [proposed, suspended])
 }
 
-async fn write(desk: &Desk, write: Write, reference: &str) -> Answer {
-    let path = format!("/v1/admin{}", write.path.replace("REFERENCE", reference));
+async fn write(desk: &Desk, write: Write, [proposed, suspended]: &[String; 2]) -> Answer {
+    let path = format!("/v1/admin{}", write.path.replace("REFERENCE", proposed).replace("SUSPENDED", suspended));
     let fields = if write.keyed { vec![BEARER, ("idempotency-key", "once")] } else { vec![BEARER] };
     desk.server.raw().await.request(write.method, &path, &fields, write.body.as_bytes()).await
 }
@@ -131,9 +140,9 @@ async fn state(desk: &Desk) -> Vec<Value> {
 async fn refused_half_way(which: usize) {
     let made = WRITES[which];
     let sound = Arc::new(FaultDisk::new(u64::MAX, Effect::Nothing, Then::Works));
-    let (desk, reference) = prepared(&sound).await;
+    let (desk, references) = prepared(&sound).await;
     sound.fail_at(u64::MAX);
-    let answer = write(&desk, made, &reference).await;
+    let answer = write(&desk, made, &references).await;
     assert!((200..300).contains(&answer.status), "{made:?}: {answer:?}");
     let operations = sound.operations();
     assert!(operations > 1, "{made:?}");
@@ -142,10 +151,10 @@ async fn refused_half_way(which: usize) {
     let ways = [(Effect::Nothing, Then::Works), (Effect::Half, Then::Works), (Effect::All, Then::Works), (Effect::Half, Then::Fails)];
     for (nth, (effect, then)) in (0..operations).flat_map(|nth| ways.map(|way| (nth, way))) {
         let disk = Arc::new(FaultDisk::new(u64::MAX, effect, then));
-        let (desk, reference) = prepared(&disk).await;
+        let (desk, references) = prepared(&disk).await;
         let before = state(&desk).await;
         disk.fail_at(nth);
-        let answer = write(&desk, made, &reference).await;
+        let answer = write(&desk, made, &references).await;
         let desk = desk.again().await;
         let after = state(&desk).await;
         let what = format!("{made:?} at operation {nth} of {operations}, {effect:?}: {}", answer.status);
@@ -163,7 +172,7 @@ async fn refused_half_way(which: usize) {
             _ => panic!("{what}: {}", answer.text()),
         }
         let done = after != before;
-        let retried = write(&desk, made, &reference).await;
+        let retried = write(&desk, made, &references).await;
         if done && made.keyed {
             let told = retried.header("idempotency-replayed") == "true" || retried.code() == "idempotency-answer-lost";
             assert!(told, "{what}: done, so not again: {retried:?}");
@@ -199,4 +208,9 @@ async fn a_list_refused_half_way_leaves_nothing() {
 #[tokio::test]
 async fn an_account_refused_half_way_leaves_nothing() {
     refused_half_way(4).await;
+}
+
+#[tokio::test]
+async fn a_removal_that_makes_no_version_refused_half_way_leaves_nothing() {
+    refused_half_way(5).await;
 }

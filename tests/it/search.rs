@@ -17,8 +17,27 @@ const NAMES: [&str; 6] = ["shop", "shop-two", "casino", "www.casino", "xn--e1afm
 const CODES: [&str; 4] = ["x", "y", "xy", "seldom"];
 const DAYS: [&str; 4] = ["2027-01-01", "2027-01-31", "2027-12-31", "2031-06-01"];
 const WHO: [&str; 3] = ["anna", "borys", "anna-maria"];
-const TEXTS: [&str; 14] =
-    ["", ".", "shop", "SHOP-TWO", "casino.exa", "Скарга", "скарга 1", "anna", "xy", "\u{1d9c}", "ref=", "cat", "example9", "domain:a"];
+const TEXTS: [&str; 19] = [
+    "",
+    ".",
+    "shop",
+    "SHOP-TWO",
+    "casino.exa",
+    "Скарга",
+    "скарга 1",
+    "anna",
+    "xy",
+    "\u{1d9c}",
+    "ref=",
+    "cat",
+    "example9",
+    "domain:a",
+    "PokerRoom",
+    "pokerroom",
+    "1/POKER",
+    "%c3%bC",
+    "9/",
+];
 
 /// One entry to be: number of its name, codes, reason, day, who, what becomes of it.
 type Drawn = (usize, Vec<usize>, Option<usize>, Option<usize>, usize, u8);
@@ -95,7 +114,11 @@ impl Office {
     }
 
     fn put(&self, plain: &[Drawn]) {
-        let lines: BTreeSet<String> = plain.iter().map(|drawn| line(&format!("domain:{}", name(drawn.0)), &attributes(drawn))).collect();
+        // Hosts are in small letters; paths, and the references that entries get, are not.
+        let hosts = plain.iter().map(|drawn| line(&format!("domain:{}", name(drawn.0)), &attributes(drawn)));
+        let pages = plain.iter().filter(|drawn| drawn.0 % 2 == 1);
+        let pages = pages.map(|drawn| line(&format!("url:{}/PokerRoom/%C3%BC", name(drawn.0)), &attributes(drawn)));
+        let lines: BTreeSet<String> = hosts.chain(pages).collect();
         let publisher = self.desk.publisher();
         for line in &lines {
             // What a case holds already, or a line that was put twice, is refused or replaced: all the same here.
@@ -143,7 +166,7 @@ impl Office {
                 let entry: Entry = line.parse().unwrap();
                 let attributes = entry.attributes();
                 let of_case = attributes.reference.as_ref().is_some_and(|reference| self.references.contains(reference));
-                if !of_case && meets(search, &attributes, entry.rule_str()) && line.contains(&search.text.to_lowercase()) {
+                if !of_case && meets(search, &attributes, entry.rule_str()) && line.to_lowercase().contains(&search.text.to_lowercase()) {
                     found.insert((entry.rule_str().to_owned(), attributes.reference));
                 }
             }
@@ -212,6 +235,14 @@ proptest! {
         for reference in &office.references {
             let search = Search { reference: reference.clone(), limit: 3, ..Search::default() };
             prop_assert_eq!(pages(&office.desk, &search).len(), 1);
+        }
+        // Of each entry the reference as a block page shows it, and as somebody types it.
+        for (rule, reference) in office.naive(&Search::default()) {
+            let reference = reference.expect("every entry that was staged has one");
+            for text in [reference.clone(), reference.to_lowercase(), reference.to_uppercase()] {
+                let found = pages(&office.desk, &Search { text, limit: 3, ..Search::default() });
+                prop_assert!(found.contains(&(rule.clone(), Some(reference.clone()))), "{} in {:?}", reference, found);
+            }
         }
     }
 }

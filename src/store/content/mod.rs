@@ -22,6 +22,7 @@ pub(super) use build::unnamed_file;
 pub use build::{BaseWriter, Built};
 pub use lines::{OwnSnapshot, SortedLines, VersionLines};
 use patch::{Overlay, Patch};
+pub use scan::Needle;
 
 /// Why a delta did not fit the content. The content is as it was.
 #[derive(Debug, thiserror::Error)]

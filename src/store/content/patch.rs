@@ -3,11 +3,10 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use memchr::memmem::Finder;
-
 use crate::list::{Change, Rule, rule_of};
 
 use super::ApplyError;
+use super::scan::Needle;
 
 /// The lines of a text in which each ends in LF.
 pub(super) fn lines_of(text: &str) -> impl Iterator<Item = &str> {
@@ -74,8 +73,8 @@ impl Patch {
     }
 
     /// Whether the needle stands in a change line.
-    pub(super) fn mentions(&self, needle: &Finder<'_>) -> bool {
-        needle.find(self.text.as_bytes()).is_some()
+    pub(super) fn mentions(&self, needle: &Needle<'_>) -> bool {
+        needle.is_in(&self.text)
     }
 
     /// What the patch says of `rule`: `Some(Some(line))` it is this, `Some(None)` it is gone, `None` nothing.

@@ -71,7 +71,7 @@ pub(super) fn filters() -> Vec<Parameter> {
     let day = |name, about| parameter(name, about, serde_json::json!({"type": "string", "format": "date"}));
     vec![
         text("list", "only this list"),
-        text("text", "a text in the rule, the attributes or any word of a case"),
+        text("text", "a text in the rule, the attributes or any word of a case, its letters small or capital"),
         text("rule", "a rule, or a host, URL or address that one of any kind names"),
         text("category", "a category, of the list or of any scheme"),
         text("reason", "a reason code"),
