@@ -16,6 +16,7 @@ mod public;
 mod publish;
 mod queue;
 mod register;
+mod room;
 mod schedule;
 mod scheme;
 mod search;

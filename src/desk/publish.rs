@@ -11,6 +11,7 @@ use crate::store::Record;
 
 use super::act::hats;
 use super::case::Case;
+use super::room::{ROOM, weight};
 use super::states::{Action, Approvals, CaseState, Hats, NotDone, next};
 use super::{Desk, DeskError, expected};
 
@@ -39,7 +40,8 @@ impl Desk {
     /// the store. Nothing is published then.
     pub fn publish(&self, list: &ListId, request: &PublishCases, who: Hats, by: &By) -> Result<PublishReport, DeskError> {
         let _writing = self.lock(list);
-        let cases = if request.references.is_empty() { self.all_ready(list)? } else { self.named(list, &request.references)? };
+        let cases =
+            if request.references.is_empty() { self.all_ready(list, &request.reason)? } else { self.named(list, &request.references)? };
         let emergency = !request.references.is_empty() && forces_approvals(&request.force);
         for case in &cases {
             self.in_time(case)?;
@@ -75,10 +77,10 @@ impl Desk {
         }
     }
 
-    /// What a publication of all that are approved takes: those whose time is not over, with the approvals that the list demands by
-    /// now; and what one of the others lacks.
-    pub(super) fn ready(&self, list: &ListId) -> Result<(Vec<Case>, Option<Approvals>), DeskError> {
-        let (mut ready, mut lacking) = (Vec::new(), None);
+    /// What a publication of all that are approved takes for this reason: those whose time is not over, with the approvals that the
+    /// list demands by now, as many as find room in its frame; and what one of the others lacks.
+    pub(super) fn ready(&self, list: &ListId, reason: &str) -> Result<(Vec<Case>, Option<Approvals>), DeskError> {
+        let (mut ready, mut lacking, mut room) = (Vec::new(), None, ROOM);
         let approved: Vec<Arc<Case>> =
             self.read(|cases| cases.all_open(Some(list)).filter(|case| case.state == CaseState::Approved).cloned().collect());
         for case in approved {
@@ -86,15 +88,20 @@ impl Desk {
             if !approvals.enough() {
                 lacking = Some(approvals);
             } else if ready.len() < MAX_CASES && self.in_time(&case).is_ok() {
-                ready.push(Case::clone(&case));
+                let octets = weight(&case, reason);
+                // One that is longer than all the room goes alone.
+                if octets <= room || ready.is_empty() {
+                    room = room.saturating_sub(octets);
+                    ready.push(Case::clone(&case));
+                }
             }
         }
         Ok((ready, lacking))
     }
 
     /// All that are ready, if any is or none is approved.
-    pub(super) fn all_ready(&self, list: &ListId) -> Result<Vec<Case>, DeskError> {
-        match self.ready(list)? {
+    pub(super) fn all_ready(&self, list: &ListId, reason: &str) -> Result<Vec<Case>, DeskError> {
+        match self.ready(list, reason)? {
             (ready, Some(lacking)) if ready.is_empty() => Err(NotDone::TooFew(lacking).into()),
             (ready, _) => Ok(ready),
         }

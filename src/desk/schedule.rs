@@ -18,6 +18,7 @@ use crate::wire::Act;
 
 use super::case::Case;
 use super::publish::MAX_CASES;
+use super::room::{ROOM, weight};
 use super::states::{Action, CaseState, Hats, next};
 use super::tick::Ticked;
 use super::{Desk, DeskError, random_reference};
@@ -119,14 +120,17 @@ impl Desk {
         let approved = |cases: &super::Cases| {
             let cases = cases.all.values().map(|kept| &kept.case);
             let approved = cases.filter(|case| new.cases && case.list == *list && case.state == CaseState::Approved);
-            approved.map(|case| (case.reference.clone(), digest_of(&case.words))).collect::<Vec<_>>()
+            approved.map(|case| ((case.reference.clone(), digest_of(&case.words)), weight(case, &new.reason))).collect::<Vec<_>>()
         };
-        let (cases, words): (Vec<String>, Vec<Digest>) = self.read(approved).into_iter().unzip();
+        let ((cases, words), octets): ((Vec<String>, Vec<Digest>), Vec<usize>) = self.read(approved).into_iter().unzip();
         if staged.is_none() && cases.is_empty() {
             return refuse("cases", "there is nothing to publish", "stage or approve it first");
         }
         if cases.len() > MAX_CASES {
             return refuse("cases", "more than 10,000 cases in one publication", "publish some of them now");
+        }
+        if octets.iter().sum::<usize>() > ROOM {
+            return refuse("cases", "what is written of them is too long for one publication", "publish some of them now");
         }
         let id = random_reference()?;
         let (list, at, reason, force, by_name) = (list.clone(), new.at, new.reason, new.force, by.who.clone());

@@ -1,11 +1,11 @@
-//! What time does by itself: expired entries leave in a publication of their own, scheduled publications go out, cases of entries
-//! that left the list in another way are closed.
+//! What time does by itself: expired entries leave in a publication of their own, scheduled publications go out, cases that have not
+//! followed a version do so.
 //!
 //! Guarantees: the cost of a tick at which nothing is due does not depend on the size of the lists: of each version it is known when
 //! the first of its entries expires, from its deltas where they are kept, else from one scan. Approvals are not asked again for an
 //! expiry, for it stood in what was approved; a frozen list keeps its entries until it is thawed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use memchr::memmem::Finder;
@@ -15,11 +15,16 @@ use crate::publisher::{Beside, By, Wish};
 use crate::store::PublishedList;
 
 use super::case::Case;
+use super::room::{ROOM, weight};
 use super::states::{Action, CaseState};
 use super::{Desk, DeskError, ExpiredWaiting};
 
 /// Entries that leave in one publication; the next tick goes on.
 const MOST: usize = 50_000;
+/// Octets of their lines: what undoing it takes stands in the version's frame.
+const MOST_OCTETS: usize = 4 << 20;
+/// As long a reason as an expiry has.
+const REASON: &str = "expired: 50000 entries";
 /// Octets of deltas that are rather read than the list scanned.
 const MOST_DELTAS: u64 = 8 << 20;
 /// What stands before a date of expiry in an entry line.
@@ -92,16 +97,16 @@ impl Desk {
         if !whole || deltas.iter().map(|delta| delta.size).sum::<u64>() > MOST_DELTAS {
             return Ok(None);
         }
-        let mut touched = BTreeSet::new();
+        let mut changed = BTreeMap::new();
         for delta in deltas {
             for change in self.publisher.changes_of(delta)?.iter() {
                 if let Change::Add(entry) | Change::Replace(entry) = change {
                     due = earlier(due, expiry(entry.line()));
                 }
-                touched.insert(change.rule_str().to_owned());
+                changed.insert(change.rule_str().to_owned(), format!("{}{}", change.sign(), change.body()));
             }
         }
-        self.close_gone(published, Some(&touched))?;
+        self.catch_up(&published.meta.id, Some(&changed))?;
         Ok(Some(due))
     }
 
@@ -111,53 +116,26 @@ impl Desk {
             due = earlier(due, expiry(line));
             true
         })?;
-        self.close_gone(published, None)?;
+        self.catch_up(&published.meta.id, None)?;
         Ok(due)
-    }
-
-    /// Closes the cases of entries that somebody took off the list, or put others in place of; `touched` are the rules to look at.
-    fn close_gone(&self, published: &PublishedList, touched: Option<&BTreeSet<String>>) -> Result<(), DeskError> {
-        let list = &published.meta.id;
-        let _writing = self.lock(list);
-        let mut gone: Vec<Case> = Vec::new();
-        let on_it: Vec<Arc<Case>> = self.read(|cases| {
-            let open = cases.all_open(Some(list)).filter(|case| touched.is_none_or(|touched| touched.contains(&case.words.rule)));
-            let on_it = open.filter(|case| case.state == CaseState::Published && case.serial.is_some_and(|s| s <= published.head.serial));
-            on_it.cloned().collect()
-        });
-        for case in on_it {
-            let entry = published.content.get(&case.rule())?;
-            if entry.is_none_or(|entry| entry.attributes().reference.as_ref() != Some(&case.reference)) {
-                gone.push(Case::clone(&case));
-            }
-        }
-        let by = By::new("bwld", "local");
-        for mut case in gone {
-            case.decision = format!("it was not on the list any more in version {}", published.head.serial);
-            case.ended = Some(self.clock.now());
-            case.revision += 1;
-            self.enter(&mut case, CaseState::Removed);
-            self.write_case(case, &by, Action::Remove)?;
-        }
-        Ok(())
     }
 
     /// Takes what has expired off a list. Version and number of entries; none if nothing had.
     fn expire(&self, published: &PublishedList, today: Date) -> Result<Option<(Serial, u64)>, DeskError> {
         let list = &published.meta.id;
-        let (mut wishes, mut cases, mut rest) = (Vec::new(), Vec::new(), None);
+        let (mut over, mut octets, mut rest) = (Vec::new(), 0, None);
         published.content.scan(0, &Finder::new(EXPIRES), &mut |_, line| {
             match expiry(line) {
-                Some(day) if day < today && wishes.len() < MOST => wishes.push(Wish::RemoveThis(Entry::trusted(line))),
+                Some(day) if day < today && over.len() < MOST && octets < MOST_OCTETS => {
+                    octets += line.len();
+                    over.push(Entry::trusted(line));
+                }
                 other => rest = earlier(rest, other),
             }
             true
         })?;
         let _writing = self.lock(list);
-        for wish in &wishes {
-            let Wish::RemoveThis(entry) = wish else { continue };
-            cases.extend(self.published_case(list, &entry.rule()));
-        }
+        let (wishes, cases) = self.leaving(list, over, &mut rest);
         let reason = format!("expired: {} entries", wishes.len());
         let how = Beside { reason, force: vec!["max-removed".into()], cleared: true, dry_run: false };
         let by = By::new("bwld", "local");
@@ -169,6 +147,25 @@ impl Desk {
             self.calendar.lock().unwrap_or_else(PoisonError::into_inner).insert(list.clone(), (serial, rest));
         }
         Ok(report.version.map(|version| (version.serial, version.removed)))
+    }
+
+    /// What of the expired entries leaves in one publication, with their cases: as many as find room in its frame. Of those that do
+    /// not, the earliest date goes into `rest`.
+    fn leaving(&self, list: &ListId, over: Vec<Entry>, rest: &mut Option<Date>) -> (Vec<Wish>, Vec<Case>) {
+        let (mut wishes, mut cases, mut octets) = (Vec::with_capacity(over.len()), Vec::new(), 0);
+        for entry in over {
+            let case = self.published_case(list, &entry.rule());
+            let more = case.as_ref().map_or(0, |case| weight(case, REASON));
+            // One that is longer than all the room goes alone.
+            if more > 0 && octets + more > ROOM && !cases.is_empty() {
+                *rest = earlier(*rest, expiry(entry.line()));
+                continue;
+            }
+            octets += more;
+            cases.extend(case);
+            wishes.push(Wish::RemoveThis(entry));
+        }
+        (wishes, cases)
     }
 
     /// The case of an entry that is on the list.
