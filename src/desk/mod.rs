@@ -90,6 +90,19 @@ pub enum DeskError {
     Store(#[from] StoreError),
 }
 
+impl DeskError {
+    /// Whether only a new start helps.
+    fn is_fatal(&self) -> bool {
+        match self {
+            // Of one list, and said wherever lists are shown.
+            DeskError::Publish(PublishError::OutOfService { .. }) => false,
+            DeskError::Publish(e) => e.class() == crate::publisher::Class::Fatal,
+            DeskError::Store(e) => e.class() == crate::store::Class::Fatal,
+            _ => false,
+        }
+    }
+}
+
 impl From<std::io::Error> for DeskError {
     fn from(error: std::io::Error) -> DeskError {
         DeskError::Publish(error.into())

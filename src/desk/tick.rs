@@ -45,33 +45,49 @@ pub struct Ticked {
 }
 
 impl Desk {
-    /// Does what is due.
+    /// Does what is due. What cannot be done of one list holds up neither the others nor what is scheduled.
     ///
     /// # Errors
-    /// Of the store; what a guard refuses is in the report.
+    /// The first one after which only a new start helps, and those of the store that concern no list; all else is in the report.
     pub fn tick(&self) -> Result<Ticked, DeskError> {
-        let (mut ticked, mut stuck) = (Ticked::default(), Vec::new());
+        let (mut ticked, mut stuck, mut worst) = (Ticked::default(), Vec::new(), None);
         let today = self.clock.now().date();
         for published in self.catalog.all() {
             let list = published.meta.id.clone();
-            let due = self.first_expiry(&published)?;
-            if let Some(since) = due.filter(|day| *day < today) {
-                match self.expire(&published, today) {
-                    Ok(Some((serial, count))) => ticked.expired.push((list, serial, count)),
-                    Ok(None) => {}
-                    Err(DeskError::Publish(e)) if e.refusals().is_empty() => return Err(DeskError::Publish(e)),
-                    Err(DeskError::Store(e)) => return Err(DeskError::Store(e)),
-                    Err(e) => {
-                        ticked.failed.push(format!("{list}: expired entries stay: {e}"));
-                        stuck.push(ExpiredWaiting { list, since, reason: e.to_string() });
-                    }
+            let (since, what, done) = match self.first_expiry(&published) {
+                Ok(Some(day)) if day < today => (day, "expired entries stay", self.expire(&published, today)),
+                Ok(_) => continue,
+                Err(e) => {
+                    let since = self.known_expiry(&list).filter(|day| *day < today).unwrap_or(today);
+                    (since, "nobody knows whether entries have expired", Err(e))
+                }
+            };
+            match done {
+                Ok(Some((serial, count))) => ticked.expired.push((list, serial, count)),
+                Ok(None) => {}
+                Err(e) => {
+                    ticked.failed.push(format!("{list}: {what}: {e}"));
+                    stuck.push(ExpiredWaiting { list, since, reason: e.to_string() });
+                    worst = worst.or(e.is_fatal().then_some(e));
                 }
             }
         }
         *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
-        self.expire_suspended(today)?;
-        self.run_schedules(&mut ticked)?;
-        Ok(ticked)
+        let suspended = self.expire_suspended(today).err();
+        let schedules = self.run_schedules(&mut ticked).err();
+        match worst.or(suspended).or(schedules) {
+            None => Ok(ticked),
+            Some(e) => {
+                // Nobody gets the report then.
+                ticked.failed.iter().for_each(|reason| tracing::warn!(reason, "what was due was not done"));
+                Err(e)
+            }
+        }
+    }
+
+    /// The earliest date of expiry in a list as it was looked at last.
+    fn known_expiry(&self, list: &ListId) -> Option<Date> {
+        self.calendar.lock().unwrap_or_else(PoisonError::into_inner).get(list).and_then(|(_, due)| *due)
     }
 
     /// The earliest date of expiry in a version.
@@ -99,7 +115,15 @@ impl Desk {
         }
         let mut changed = BTreeMap::new();
         for delta in deltas {
-            for change in self.publisher.changes_of(delta)?.iter() {
+            let changes = match self.publisher.changes_of(delta) {
+                Ok(changes) => changes,
+                // The list itself says the same.
+                Err(error) => {
+                    tracing::warn!(list = %published.meta.id, %error, "a delta cannot be read; the whole list is looked through");
+                    return Ok(None);
+                }
+            };
+            for change in changes.iter() {
                 if let Change::Add(entry) | Change::Replace(entry) = change {
                     due = earlier(due, expiry(entry.line()));
                 }
