@@ -159,7 +159,7 @@ impl Desk {
             true
         })?;
         let _writing = self.lock(list);
-        let (wishes, cases) = self.leaving(list, over, &mut rest);
+        let (wishes, cases) = self.leaving(published, over, &mut rest)?;
         let reason = format!("expired: {} entries", wishes.len());
         let how = Beside { reason, force: vec!["max-removed".into()], cleared: true, dry_run: false };
         let by = By::new("bwld", "local");
@@ -173,12 +173,20 @@ impl Desk {
         Ok(report.version.map(|version| (version.serial, version.removed)))
     }
 
-    /// What of the expired entries leaves in one publication, with their cases: as many as find room in its frame. Of those that do
-    /// not, the earliest date goes into `rest`.
-    fn leaving(&self, list: &ListId, over: Vec<Entry>, rest: &mut Option<Date>) -> (Vec<Wish>, Vec<Case>) {
+    /// What of the expired entries of a version leaves in one publication, with their cases: as many as find room in its frame, and
+    /// none that is another one in the newest version. Of those that find no room the earliest date goes into `rest`. For who holds
+    /// the lock of the list: until it is released no entry changes.
+    fn leaving(&self, seen: &PublishedList, over: Vec<Entry>, rest: &mut Option<Date>) -> Result<(Vec<Wish>, Vec<Case>), DeskError> {
+        let list = &seen.meta.id;
         let (mut wishes, mut cases, mut octets) = (Vec::with_capacity(over.len()), Vec::new(), 0);
+        let Some(newest) = self.catalog.get(list) else { return Ok((wishes, cases)) };
         for entry in over {
-            let case = self.published_case(list, &entry.rule());
+            // It was published again meanwhile, with a later date say: its time is not over, nor is that of its case.
+            if newest.head.serial != seen.head.serial && newest.content.get(&entry.rule())?.as_ref() != Some(&entry) {
+                continue;
+            }
+            let reference = entry.attributes().reference;
+            let case = self.published_case(list, &entry.rule()).filter(|case| reference.as_ref() == Some(&case.reference));
             let more = case.as_ref().map_or(0, |case| weight(case, REASON));
             // One that is longer than all the room goes alone.
             if more > 0 && octets + more > ROOM && !cases.is_empty() {
@@ -189,7 +197,7 @@ impl Desk {
             cases.extend(case);
             wishes.push(Wish::RemoveThis(entry));
         }
-        (wishes, cases)
+        Ok((wishes, cases))
     }
 
     /// The case of an entry that is on the list.
