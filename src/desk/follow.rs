@@ -36,9 +36,20 @@ impl Desk {
     /// # Errors
     /// By a guard of the publisher; of the store. Nothing is published then.
     pub fn publish_staged(&self, list: &ListId, request: &PublishRequest, by: &By) -> Result<PublishReport, DeskError> {
+        self.publish_staged_with(list, request, by, &|_| Ok(Vec::new()))
+    }
+
+    /// The same with more records in the version's frame.
+    pub(super) fn publish_staged_with(
+        &self,
+        list: &ListId,
+        request: &PublishRequest,
+        by: &By,
+        also: &dyn Fn(Serial) -> Result<Vec<Record>, DeskError>,
+    ) -> Result<PublishReport, DeskError> {
         let _writing = self.lock(list);
         let by = by.clone().because(&*request.reason);
-        self.followed(list, &[], &|_| Ok(Vec::new()), &by, |records| self.publisher.publish_with(list, request, records, &by))
+        self.followed(list, &[], also, &by, |records| self.publisher.publish_with(list, request, records, &by))
     }
 
     /// Reverses the changes of a version by a new one, as [`crate::publisher::Publisher::undo`] does; the cases follow.

@@ -32,6 +32,21 @@ pub struct PublishCases {
     pub dry_run: bool,
 }
 
+/// Makes more records for the frame of cases: of the version of this serial; none, if the list was so already.
+pub(super) type Also<'a> = &'a dyn Fn(Option<Serial>) -> Result<Vec<Record>, DeskError>;
+
+/// Cases, what is done to them, and what is written with it.
+pub(super) struct Moved<'a> {
+    pub(super) cases: Vec<Case>,
+    pub(super) action: Action,
+    pub(super) also: Also<'a>,
+}
+
+/// Nothing else.
+pub(super) fn nothing(_: Option<Serial>) -> Result<Vec<Record>, DeskError> {
+    Ok(Vec::new())
+}
+
 impl Desk {
     /// Publishes approved cases of a list in one version.
     ///
@@ -137,19 +152,24 @@ impl Desk {
     }
 
     pub(super) fn onto(&self, list: &ListId, cases: Vec<Case>, action: Action, how: &Beside, by: &By) -> Result<PublishReport, DeskError> {
+        self.onto_with(list, Moved { cases, action, also: &nothing }, how, by)
+    }
+
+    pub(super) fn onto_with(&self, list: &ListId, moved: Moved<'_>, how: &Beside, by: &By) -> Result<PublishReport, DeskError> {
+        let cases = &moved.cases;
         let mut wishes = Vec::with_capacity(cases.len());
-        for case in &cases {
+        for case in cases {
             let entry = case.entry().map_err(|_| DeskError::Form("an entry"))?;
             wishes.push(Wish::Put(entry));
         }
-        self.together(list, &wishes, cases, action, how, by)
+        self.together(list, &wishes, moved, how, by)
     }
 
     pub(super) fn off(&self, list: &ListId, cases: Vec<Case>, action: Action, how: &Beside, by: &By) -> Result<PublishReport, DeskError> {
         // What stands under the rule of a suspended entry is somebody else's.
         let on_it = cases.iter().filter(|case| case.state != CaseState::Suspended);
         let wishes: Vec<Wish> = on_it.map(|case| Wish::Remove(case.rule())).collect();
-        self.together(list, &wishes, cases, action, how, by)
+        self.together(list, &wishes, Moved { cases, action, also: &nothing }, how, by)
     }
 
     /// Publishes the wishes with the cases as they are after it, in one frame.
@@ -157,11 +177,11 @@ impl Desk {
         &self,
         list: &ListId,
         wishes: &[Wish],
-        mut cases: Vec<Case>,
-        action: Action,
+        moved: Moved<'_>,
         how: &Beside,
         by: &By,
     ) -> Result<PublishReport, DeskError> {
+        let Moved { mut cases, action, also } = moved;
         let at = self.clock.now();
         for case in &mut cases {
             self.settle(case, action);
@@ -173,7 +193,9 @@ impl Desk {
             if matches!(action, Action::Publish | Action::Resume) {
                 with.iter_mut().for_each(|case| case.serial = Some(serial));
             }
-            self.records(&with, &why, at, action)
+            let mut records = self.records(&with, &why, at, action)?;
+            records.extend(also(Some(serial))?);
+            Ok(records)
         };
         let report = self.followed(list, &cases, &own, &why, |made| self.publisher.publish_beside(list, wishes, how, made, &why))?;
         if how.dry_run {
@@ -188,7 +210,7 @@ impl Desk {
             // The list is so already: what was decided is written all the same.
             None => self
                 .store
-                .commit(&Record::All { records: self.records(&cases, &why, at, action)? })
+                .commit(&Record::All { records: [self.records(&cases, &why, at, action)?, also(None)?].concat() })
                 .map(|_| ())
                 .map_err(PublishError::from)?,
         }

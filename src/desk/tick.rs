@@ -15,6 +15,7 @@ use crate::publisher::{Beside, By, Wish};
 use crate::store::PublishedList;
 
 use super::case::Case;
+use super::publish::{Moved, nothing};
 use super::room::{ROOM, weight};
 use super::states::{Action, CaseState};
 use super::{Desk, DeskError, ExpiredWaiting};
@@ -163,7 +164,7 @@ impl Desk {
         let reason = format!("expired: {} entries", wishes.len());
         let how = Beside { reason, force: vec!["max-removed".into()], cleared: true, dry_run: false };
         let by = By::new("bwld", "local");
-        let report = self.together(list, &wishes, cases, Action::Expire, &how, &by)?;
+        let report = self.together(list, &wishes, Moved { cases, action: Action::Expire, also: &nothing }, &how, &by)?;
         let serial = report.version.as_ref().map_or(published.head.serial, |version| version.serial);
         // A version in between may have brought others: then it is looked at again.
         let direct = report.version.as_ref().is_none_or(|version| published.head.serial.next() == Some(version.serial));
