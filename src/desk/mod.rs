@@ -16,6 +16,7 @@ mod public;
 mod publish;
 mod queue;
 mod register;
+mod room;
 mod schedule;
 mod scheme;
 mod search;
@@ -87,6 +88,19 @@ pub enum DeskError {
     /// Of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl DeskError {
+    /// Whether only a new start helps.
+    fn is_fatal(&self) -> bool {
+        match self {
+            // Of one list, and said wherever lists are shown.
+            DeskError::Publish(PublishError::OutOfService { .. }) => false,
+            DeskError::Publish(e) => e.class() == crate::publisher::Class::Fatal,
+            DeskError::Store(e) => e.class() == crate::store::Class::Fatal,
+            _ => false,
+        }
+    }
 }
 
 impl From<std::io::Error> for DeskError {

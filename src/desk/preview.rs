@@ -72,7 +72,7 @@ impl Desk {
         let mut entries = BTreeMap::new();
         let (mut changes, approved) = if request.cases {
             let _writing = self.lock(list);
-            let cases = self.all_ready(list)?;
+            let cases = self.all_ready(list, "")?;
             for case in &cases {
                 let entry = case.entry().map_err(|_| DeskError::Form("an entry"))?;
                 entries.insert(case.words.rule.clone(), format!("+{}", entry.line()));
@@ -81,7 +81,7 @@ impl Desk {
             (self.onto(list, cases, Action::Publish, &dry, &By::new("preview", "local"))?.changes, 0)
         } else {
             let dry = PublishRequest { dry_run: true, ..PublishRequest::default() };
-            (self.publisher.publish(list, &dry, "preview")?.changes, self.ready(list)?.0.len() as u64)
+            (self.publisher.publish(list, &dry, "preview")?.changes, self.ready(list, "")?.0.len() as u64)
         };
         let of_cases = |rules: &[Rule]| {
             let lines = rules.iter().filter_map(|rule| Some((rule.as_str().into(), entries.get(rule.as_str())?.as_str().into())));

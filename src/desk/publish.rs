@@ -11,6 +11,7 @@ use crate::store::Record;
 
 use super::act::hats;
 use super::case::Case;
+use super::room::{ROOM, weight};
 use super::states::{Action, Approvals, CaseState, Hats, NotDone, next};
 use super::{Desk, DeskError, expected};
 
@@ -31,6 +32,21 @@ pub struct PublishCases {
     pub dry_run: bool,
 }
 
+/// Makes more records for the frame of cases: of the version of this serial; none, if the list was so already.
+pub(super) type Also<'a> = &'a dyn Fn(Option<Serial>) -> Result<Vec<Record>, DeskError>;
+
+/// Cases, what is done to them, and what is written with it.
+pub(super) struct Moved<'a> {
+    pub(super) cases: Vec<Case>,
+    pub(super) action: Action,
+    pub(super) also: Also<'a>,
+}
+
+/// Nothing else.
+pub(super) fn nothing(_: Option<Serial>) -> Result<Vec<Record>, DeskError> {
+    Ok(Vec::new())
+}
+
 impl Desk {
     /// Publishes approved cases of a list in one version.
     ///
@@ -39,7 +55,8 @@ impl Desk {
     /// the store. Nothing is published then.
     pub fn publish(&self, list: &ListId, request: &PublishCases, who: Hats, by: &By) -> Result<PublishReport, DeskError> {
         let _writing = self.lock(list);
-        let cases = if request.references.is_empty() { self.all_ready(list)? } else { self.named(list, &request.references)? };
+        let cases =
+            if request.references.is_empty() { self.all_ready(list, &request.reason)? } else { self.named(list, &request.references)? };
         let emergency = !request.references.is_empty() && forces_approvals(&request.force);
         for case in &cases {
             self.in_time(case)?;
@@ -75,10 +92,11 @@ impl Desk {
         }
     }
 
-    /// What a publication of all that are approved takes: those whose time is not over, with the approvals that the list demands by
-    /// now, also if they were proposed while it demanded more; and what one of those that were approved lacks.
-    pub(super) fn ready(&self, list: &ListId) -> Result<(Vec<Case>, Option<Approvals>), DeskError> {
-        let (mut ready, mut lacking) = (Vec::new(), None);
+    /// What a publication of all that are approved takes for this reason: those whose time is not over, with the approvals that the
+    /// list demands by now, also if they were proposed while it demanded more, as many as find room in its frame; and what one of those
+    /// that were approved lacks.
+    pub(super) fn ready(&self, list: &ListId, reason: &str) -> Result<(Vec<Case>, Option<Approvals>), DeskError> {
+        let (mut ready, mut lacking, mut room) = (Vec::new(), None, ROOM);
         let waits = |case: &&Arc<Case>| matches!(case.state, CaseState::Proposed | CaseState::Approved);
         let waiting: Vec<Arc<Case>> = self.read(|cases| cases.all_open(Some(list)).filter(waits).cloned().collect());
         for case in waiting {
@@ -86,15 +104,20 @@ impl Desk {
             if !approvals.enough() {
                 lacking = if case.state == CaseState::Approved { Some(approvals) } else { lacking };
             } else if ready.len() < MAX_CASES && self.in_time(&case).is_ok() {
-                ready.push(Case::clone(&case));
+                let octets = weight(&case, reason);
+                // One that is longer than all the room goes alone.
+                if octets <= room || ready.is_empty() {
+                    room = room.saturating_sub(octets);
+                    ready.push(Case::clone(&case));
+                }
             }
         }
         Ok((ready, lacking))
     }
 
     /// All that are ready, if any is or none is approved.
-    pub(super) fn all_ready(&self, list: &ListId) -> Result<Vec<Case>, DeskError> {
-        match self.ready(list)? {
+    pub(super) fn all_ready(&self, list: &ListId, reason: &str) -> Result<Vec<Case>, DeskError> {
+        match self.ready(list, reason)? {
             (ready, Some(lacking)) if ready.is_empty() => Err(NotDone::TooFew(lacking).into()),
             (ready, _) => Ok(ready),
         }
@@ -130,19 +153,24 @@ impl Desk {
     }
 
     pub(super) fn onto(&self, list: &ListId, cases: Vec<Case>, action: Action, how: &Beside, by: &By) -> Result<PublishReport, DeskError> {
+        self.onto_with(list, Moved { cases, action, also: &nothing }, how, by)
+    }
+
+    pub(super) fn onto_with(&self, list: &ListId, moved: Moved<'_>, how: &Beside, by: &By) -> Result<PublishReport, DeskError> {
+        let cases = &moved.cases;
         let mut wishes = Vec::with_capacity(cases.len());
-        for case in &cases {
+        for case in cases {
             let entry = case.entry().map_err(|_| DeskError::Form("an entry"))?;
             wishes.push(Wish::Put(entry));
         }
-        self.together(list, &wishes, cases, action, how, by)
+        self.together(list, &wishes, moved, how, by)
     }
 
     pub(super) fn off(&self, list: &ListId, cases: Vec<Case>, action: Action, how: &Beside, by: &By) -> Result<PublishReport, DeskError> {
         // What stands under the rule of a suspended entry is somebody else's.
         let on_it = cases.iter().filter(|case| case.state != CaseState::Suspended);
         let wishes: Vec<Wish> = on_it.map(|case| Wish::Remove(case.rule())).collect();
-        self.together(list, &wishes, cases, action, how, by)
+        self.together(list, &wishes, Moved { cases, action, also: &nothing }, how, by)
     }
 
     /// Publishes the wishes with the cases as they are after it, in one frame.
@@ -150,11 +178,11 @@ impl Desk {
         &self,
         list: &ListId,
         wishes: &[Wish],
-        mut cases: Vec<Case>,
-        action: Action,
+        moved: Moved<'_>,
         how: &Beside,
         by: &By,
     ) -> Result<PublishReport, DeskError> {
+        let Moved { mut cases, action, also } = moved;
         let at = self.clock.now();
         for case in &mut cases {
             self.settle(case, action);
@@ -166,7 +194,9 @@ impl Desk {
             if matches!(action, Action::Publish | Action::Resume) {
                 with.iter_mut().for_each(|case| case.serial = Some(serial));
             }
-            self.records(&with, &why, at, action)
+            let mut records = self.records(&with, &why, at, action)?;
+            records.extend(also(Some(serial))?);
+            Ok(records)
         };
         let report = self.followed(list, &cases, &own, &why, |made| self.publisher.publish_beside(list, wishes, how, made, &why))?;
         if how.dry_run {
@@ -180,8 +210,7 @@ impl Desk {
             None if cases.is_empty() => return Ok(report),
             // The list is so already: what was decided is written all the same, with what the caller has written beside it.
             None => {
-                let mut records = self.records(&cases, &why, at, action)?;
-                records.extend(why.with.iter().cloned());
+                let records = [self.records(&cases, &why, at, action)?, also(None)?, why.with.clone()].concat();
                 self.store.commit(&Record::All { records }).map_err(PublishError::from)?;
             }
         }

@@ -38,7 +38,7 @@ pub struct StagedWaiting {
 pub struct ExpiredWaiting {
     /// The list.
     pub list: ListId,
-    /// The last day of the first of them.
+    /// The last day of the first of them; today, if the list cannot be read.
     pub since: Date,
     /// Why they stay.
     pub reason: String,

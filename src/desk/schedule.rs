@@ -2,7 +2,7 @@
 //!
 //! Guarantees: at its time a publication goes out only if who scheduled it could still ask for it; of its cases those go out that are
 //! still what they were, and which do not is said; what did not go out is in the audit chain, and in the queue until it is taken off
-//! or a hundred others of its list are over.
+//! or a hundred others of its list are over. That it went out is in the frame of its version: there if and only if the version is.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -10,14 +10,15 @@ use std::sync::{Arc, PoisonError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::list::{Digest, ListId, Timestamp};
+use crate::list::{Digest, ListId, Serial, Timestamp};
 use crate::people::Role;
-use crate::publisher::{Beside, By, Class, PublishReport, PublishRequest, Refusal, check_asked, forces_approvals};
-use crate::store::{Record, digest_of};
+use crate::publisher::{Beside, By, Class, PublishError, PublishReport, PublishRequest, Refusal, check_asked, forces_approvals};
+use crate::store::{Class as StoreClass, Record, digest_of};
 use crate::wire::Act;
 
 use super::case::Case;
-use super::publish::MAX_CASES;
+use super::publish::{MAX_CASES, Moved};
+use super::room::{ROOM, weight};
 use super::states::{Action, CaseState, Hats, next};
 use super::tick::Ticked;
 use super::{Desk, DeskError, random_reference};
@@ -79,16 +80,41 @@ pub struct Schedule {
     pub left_out: Vec<String>,
 }
 
-/// What became of one.
-struct Outcome {
-    report: Option<PublishReport>,
-    left_out: Vec<String>,
+/// What became of one that was due.
+struct Done {
+    /// It, with its outcome.
+    over: Schedule,
+    version: Option<Serial>,
+    /// Its outcome is in the frame of what was published.
+    written: bool,
 }
 
 impl Schedule {
     /// Whether it went out, whole or in part.
     pub(super) fn went_out(&self) -> bool {
         self.outcome.starts_with("version")
+    }
+
+    /// As it is when it is over.
+    fn over(&self, outcome: String, mut left_out: Vec<String>) -> Schedule {
+        let more = left_out.len().saturating_sub(NAMED);
+        if more > 0 {
+            left_out.truncate(NAMED);
+            left_out.push(format!("and {more} more"));
+        }
+        Schedule { outcome, left_out, ..self.clone() }
+    }
+
+    /// As it is when it went out in this version; none: the list was so already.
+    fn out(&self, version: Option<Serial>, left_out: &[String]) -> Schedule {
+        let outcome = version.map_or("there was nothing left to publish".into(), |serial| format!("version {serial}"));
+        self.over(outcome, left_out.to_vec())
+    }
+
+    /// What is said of it when it is over and did not go out, or not with all of its cases.
+    fn said(&self) -> Option<String> {
+        let whole = self.went_out() && self.left_out.is_empty();
+        (!whole).then(|| [std::slice::from_ref(&self.outcome), &self.left_out].concat().join("; "))
     }
 
     fn record(&self) -> Result<Record, DeskError> {
@@ -120,11 +146,12 @@ impl Desk {
             let waits = |case: &&Arc<Case>| matches!(case.state, CaseState::Proposed | CaseState::Approved);
             cases.all_open(Some(list)).filter(|case| new.cases && waits(case)).cloned().collect::<Vec<_>>()
         };
-        let (mut cases, mut words) = (Vec::<String>::new(), Vec::<Digest>::new());
+        let (mut cases, mut words, mut octets) = (Vec::<String>::new(), Vec::<Digest>::new(), 0);
         for case in self.read(open) {
             if self.is_cleared(&case)? {
                 cases.push(case.reference.clone());
                 words.push(digest_of(&case.words));
+                octets += weight(&case, &new.reason);
             }
         }
         if staged.is_none() && cases.is_empty() {
@@ -132,6 +159,9 @@ impl Desk {
         }
         if cases.len() > MAX_CASES {
             return refuse("cases", "more than 10,000 cases in one publication", "publish some of them now");
+        }
+        if octets > ROOM {
+            return refuse("cases", "what is written of them is too long for one publication", "publish some of them now");
         }
         let id = random_reference()?;
         let (list, at, reason, force, by_name) = (list.clone(), new.at, new.reason, new.force, by.who.clone());
@@ -180,51 +210,48 @@ impl Desk {
     /// Publishes what is due, and forgets what has been over for long.
     pub(super) fn run_schedules(&self, ticked: &mut Ticked) -> Result<(), DeskError> {
         let _running = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
-        let (now, mut all) = (self.clock.now(), self.schedules()?);
+        let (now, mut all, mut failed) = (self.clock.now(), self.schedules()?, None);
         for schedule in all.iter_mut().filter(|schedule| schedule.outcome.is_empty() && schedule.at <= now) {
-            let before = digest_of(schedule);
-            match self.run(schedule) {
-                Ok(Outcome { report: None, left_out }) => {
-                    schedule.outcome = "not published: no case is any more what was scheduled".into();
-                    schedule.left_out = left_out;
-                }
-                Ok(Outcome { report: Some(report), left_out }) => {
-                    let serial = report.version.as_ref().map(|version| version.serial);
-                    schedule.outcome = serial.map_or("there was nothing left to publish".into(), |serial| format!("version {serial}"));
-                    schedule.left_out = left_out;
-                    ticked.published.extend(serial.map(|serial| (schedule.list.clone(), serial)));
-                }
-                Err(DeskError::Publish(e)) if e.class() == Class::Retry => {
-                    ticked.failed.push(format!("{}: {e}", schedule.list));
-                    continue;
-                }
-                Err(DeskError::Store(e)) => return Err(e.into()),
-                Err(e) => schedule.outcome = format!("not published: {e}"),
+            if let Err(e) = self.run_due(schedule, ticked) {
+                ticked.failed.push(format!("{}: {e}", schedule.list));
+                failed = failed.or(Some(e));
             }
-            self.close(schedule, before, ticked)?;
         }
-        self.forget(&all)
+        failed.map_or_else(|| self.forget(&all), Err)
     }
 
-    /// Writes down what became of one, with a line of the audit chain for what did not go out.
-    fn close(&self, schedule: &mut Schedule, before: Digest, ticked: &mut Ticked) -> Result<(), DeskError> {
-        let more = schedule.left_out.len().saturating_sub(NAMED);
-        if more > 0 {
-            schedule.left_out.truncate(NAMED);
-            schedule.left_out.push(format!("and {more} more"));
+    /// Publishes one that is due, and writes down what became of it: in the frame of the version, if there is one.
+    fn run_due(&self, schedule: &mut Schedule, ticked: &mut Ticked) -> Result<(), DeskError> {
+        let done = match self.run(schedule) {
+            Ok(done) => done,
+            Err(DeskError::Publish(e)) if e.class() == Class::Retry => {
+                ticked.failed.push(format!("{}: {e}", schedule.list));
+                return Ok(());
+            }
+            // Whether it went out stands in the journal, which the next start reads.
+            Err(DeskError::Publish(PublishError::Store(e))) if e.class() == StoreClass::Fatal => return Err(e.into()),
+            Err(DeskError::Store(e)) => return Err(e.into()),
+            Err(e) => Done { over: schedule.over(format!("not published: {e}"), Vec::new()), version: None, written: false },
+        };
+        if !done.written {
+            self.store.commit(&Record::All { records: self.last_words(schedule, &done.over)? })?;
         }
-        let mut records = vec![schedule.record()?];
-        let failed = !schedule.went_out();
-        if failed || !schedule.left_out.is_empty() {
-            let said = [std::slice::from_ref(&schedule.outcome), &schedule.left_out].concat().join("; ");
-            let what = if failed { "list.schedule-failed" } else { "list.left-out" };
-            let object = format!("list:{} schedule:{} by:{}", schedule.list, schedule.id, schedule.by);
-            let act = By::new("bwld", "").because(said.clone()).act(self.clock.now(), what, object);
-            records.push(Record::Act { act: Act { before: Some(before), after: Some(digest_of(schedule)), ..act } });
-            ticked.failed.push(format!("{}: {said}", schedule.list));
-        }
-        self.store.commit(&Record::All { records })?;
+        *schedule = done.over;
+        ticked.published.extend(done.version.map(|serial| (schedule.list.clone(), serial)));
+        ticked.failed.extend(schedule.said().map(|said| format!("{}: {said}", schedule.list)));
         Ok(())
+    }
+
+    /// What is written of one when it is over, with a line of the audit chain for what did not go out.
+    fn last_words(&self, before: &Schedule, over: &Schedule) -> Result<Vec<Record>, DeskError> {
+        let mut records = vec![over.record()?];
+        if let Some(said) = over.said() {
+            let what = if over.went_out() { "list.left-out" } else { "list.schedule-failed" };
+            let object = format!("list:{} schedule:{} by:{}", over.list, over.id, over.by);
+            let act = By::new("bwld", "").because(said).act(self.clock.now(), what, object);
+            records.push(Record::Act { act: Act { before: Some(digest_of(before)), after: Some(digest_of(over)), ..act } });
+        }
+        Ok(records)
     }
 
     /// Removes those that are over, but for the newest of each list; `all` are in the order of their time.
@@ -260,15 +287,21 @@ impl Desk {
         }
     }
 
-    fn run(&self, schedule: &Schedule) -> Result<Outcome, DeskError> {
+    fn run(&self, schedule: &Schedule) -> Result<Done, DeskError> {
         if let Some(refusal) = self.obstacle(schedule)? {
             return Err(DeskError::Refused(vec![refusal]));
         }
         let by = By::new(schedule.by.clone(), "schedule");
         let (reason, force) = (schedule.reason.clone(), schedule.force.clone());
+        let done = |report: PublishReport, left_out: &[String]| {
+            let version = report.version.map(|version| version.serial);
+            Done { over: schedule.out(version, left_out), version, written: true }
+        };
         if schedule.staged.is_some() {
-            let report = self.publish_staged(&schedule.list, &PublishRequest { reason, force, dry_run: false }, &by)?;
-            return Ok(Outcome { report: Some(report), left_out: Vec::new() });
+            let also = |serial| self.last_words(schedule, &schedule.out(Some(serial), &[]));
+            let request = PublishRequest { reason, force, dry_run: false };
+            let done = done(self.publish_staged_with(&schedule.list, &request, &by, &also)?, &[]);
+            return Ok(Done { written: done.version.is_some(), ..done });
         }
         let _writing = self.lock(&schedule.list);
         let (mut cases, mut left_out, mut cleared) = (Vec::new(), Vec::new(), true);
@@ -282,10 +315,13 @@ impl Desk {
             }
         }
         if cases.is_empty() {
-            return Ok(Outcome { report: None, left_out });
+            let outcome = "not published: no case is any more what was scheduled".into();
+            return Ok(Done { over: schedule.over(outcome, left_out), version: None, written: false });
         }
         let how = Beside { reason, force, cleared, dry_run: false };
-        Ok(Outcome { report: Some(self.onto(&schedule.list, cases, Action::Publish, &how, &by)?), left_out })
+        let also = |version| self.last_words(schedule, &schedule.out(version, &left_out));
+        let moved = Moved { cases, action: Action::Publish, also: &also };
+        Ok(done(self.onto_with(&schedule.list, moved, &how, &by)?, &left_out))
     }
 
     /// A case that was scheduled, if it may go out as it was then; else why not.

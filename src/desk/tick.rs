@@ -1,11 +1,11 @@
-//! What time does by itself: expired entries leave in a publication of their own, scheduled publications go out, cases of entries
-//! that left the list in another way are closed.
+//! What time does by itself: expired entries leave in a publication of their own, scheduled publications go out, cases that have not
+//! followed a version do so.
 //!
 //! Guarantees: the cost of a tick at which nothing is due does not depend on the size of the lists: of each version it is known when
 //! the first of its entries expires, from its deltas where they are kept, else from one scan. Approvals are not asked again for an
 //! expiry, for it stood in what was approved; a frozen list keeps its entries until it is thawed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use memchr::memmem::Finder;
@@ -15,11 +15,17 @@ use crate::publisher::{Beside, By, Wish};
 use crate::store::PublishedList;
 
 use super::case::Case;
+use super::publish::{Moved, nothing};
+use super::room::{ROOM, weight};
 use super::states::{Action, CaseState};
 use super::{Desk, DeskError, ExpiredWaiting};
 
 /// Entries that leave in one publication; the next tick goes on.
 const MOST: usize = 50_000;
+/// Octets of their lines: what undoing it takes stands in the version's frame.
+const MOST_OCTETS: usize = 4 << 20;
+/// As long a reason as an expiry has.
+const REASON: &str = "expired: 50000 entries";
 /// Octets of deltas that are rather read than the list scanned.
 const MOST_DELTAS: u64 = 8 << 20;
 /// What stands before a date of expiry in an entry line.
@@ -40,33 +46,49 @@ pub struct Ticked {
 }
 
 impl Desk {
-    /// Does what is due.
+    /// Does what is due. What cannot be done of one list holds up neither the others nor what is scheduled.
     ///
     /// # Errors
-    /// Of the store; what a guard refuses is in the report.
+    /// The first one after which only a new start helps, and those of the store that concern no list; all else is in the report.
     pub fn tick(&self) -> Result<Ticked, DeskError> {
-        let (mut ticked, mut stuck) = (Ticked::default(), Vec::new());
+        let (mut ticked, mut stuck, mut worst) = (Ticked::default(), Vec::new(), None);
         let today = self.clock.now().date();
         for published in self.catalog.all() {
             let list = published.meta.id.clone();
-            let due = self.first_expiry(&published)?;
-            if let Some(since) = due.filter(|day| *day < today) {
-                match self.expire(&published, today) {
-                    Ok(Some((serial, count))) => ticked.expired.push((list, serial, count)),
-                    Ok(None) => {}
-                    Err(DeskError::Publish(e)) if e.refusals().is_empty() => return Err(DeskError::Publish(e)),
-                    Err(DeskError::Store(e)) => return Err(DeskError::Store(e)),
-                    Err(e) => {
-                        ticked.failed.push(format!("{list}: expired entries stay: {e}"));
-                        stuck.push(ExpiredWaiting { list, since, reason: e.to_string() });
-                    }
+            let (since, what, done) = match self.first_expiry(&published) {
+                Ok(Some(day)) if day < today => (day, "expired entries stay", self.expire(&published, today)),
+                Ok(_) => continue,
+                Err(e) => {
+                    let since = self.known_expiry(&list).filter(|day| *day < today).unwrap_or(today);
+                    (since, "nobody knows whether entries have expired", Err(e))
+                }
+            };
+            match done {
+                Ok(Some((serial, count))) => ticked.expired.push((list, serial, count)),
+                Ok(None) => {}
+                Err(e) => {
+                    ticked.failed.push(format!("{list}: {what}: {e}"));
+                    stuck.push(ExpiredWaiting { list, since, reason: e.to_string() });
+                    worst = worst.or(e.is_fatal().then_some(e));
                 }
             }
         }
         *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
-        self.expire_suspended(today)?;
-        self.run_schedules(&mut ticked)?;
-        Ok(ticked)
+        let suspended = self.expire_suspended(today).err();
+        let schedules = self.run_schedules(&mut ticked).err();
+        match worst.or(suspended).or(schedules) {
+            None => Ok(ticked),
+            Some(e) => {
+                // Nobody gets the report then.
+                ticked.failed.iter().for_each(|reason| tracing::warn!(reason, "what was due was not done"));
+                Err(e)
+            }
+        }
+    }
+
+    /// The earliest date of expiry in a list as it was looked at last.
+    fn known_expiry(&self, list: &ListId) -> Option<Date> {
+        self.calendar.lock().unwrap_or_else(PoisonError::into_inner).get(list).and_then(|(_, due)| *due)
     }
 
     /// The earliest date of expiry in a version.
@@ -92,16 +114,24 @@ impl Desk {
         if !whole || deltas.iter().map(|delta| delta.size).sum::<u64>() > MOST_DELTAS {
             return Ok(None);
         }
-        let mut touched = BTreeSet::new();
+        let mut changed = BTreeMap::new();
         for delta in deltas {
-            for change in self.publisher.changes_of(delta)?.iter() {
+            let changes = match self.publisher.changes_of(delta) {
+                Ok(changes) => changes,
+                // The list itself says the same.
+                Err(error) => {
+                    tracing::warn!(list = %published.meta.id, %error, "a delta cannot be read; the whole list is looked through");
+                    return Ok(None);
+                }
+            };
+            for change in changes.iter() {
                 if let Change::Add(entry) | Change::Replace(entry) = change {
                     due = earlier(due, expiry(entry.line()));
                 }
-                touched.insert(change.rule_str().to_owned());
+                changed.insert(change.rule_str().to_owned(), format!("{}{}", change.sign(), change.body()));
             }
         }
-        self.close_gone(published, Some(&touched))?;
+        self.catch_up(&published.meta.id, Some(&changed))?;
         Ok(Some(due))
     }
 
@@ -111,57 +141,30 @@ impl Desk {
             due = earlier(due, expiry(line));
             true
         })?;
-        self.close_gone(published, None)?;
+        self.catch_up(&published.meta.id, None)?;
         Ok(due)
-    }
-
-    /// Closes the cases of entries that somebody took off the list, or put others in place of; `touched` are the rules to look at.
-    fn close_gone(&self, published: &PublishedList, touched: Option<&BTreeSet<String>>) -> Result<(), DeskError> {
-        let list = &published.meta.id;
-        let _writing = self.lock(list);
-        let mut gone: Vec<Case> = Vec::new();
-        let on_it: Vec<Arc<Case>> = self.read(|cases| {
-            let open = cases.all_open(Some(list)).filter(|case| touched.is_none_or(|touched| touched.contains(&case.words.rule)));
-            let on_it = open.filter(|case| case.state == CaseState::Published && case.serial.is_some_and(|s| s <= published.head.serial));
-            on_it.cloned().collect()
-        });
-        for case in on_it {
-            let entry = published.content.get(&case.rule())?;
-            if entry.is_none_or(|entry| entry.attributes().reference.as_ref() != Some(&case.reference)) {
-                gone.push(Case::clone(&case));
-            }
-        }
-        let by = By::new("bwld", "local");
-        for mut case in gone {
-            case.decision = format!("it was not on the list any more in version {}", published.head.serial);
-            case.ended = Some(self.clock.now());
-            case.revision += 1;
-            self.enter(&mut case, CaseState::Removed);
-            self.write_case(case, &by, Action::Remove)?;
-        }
-        Ok(())
     }
 
     /// Takes what has expired off a list. Version and number of entries; none if nothing had.
     fn expire(&self, published: &PublishedList, today: Date) -> Result<Option<(Serial, u64)>, DeskError> {
         let list = &published.meta.id;
-        let (mut wishes, mut cases, mut rest) = (Vec::new(), Vec::new(), None);
+        let (mut over, mut octets, mut rest) = (Vec::new(), 0, None);
         published.content.scan(0, &Finder::new(EXPIRES), &mut |_, line| {
             match expiry(line) {
-                Some(day) if day < today && wishes.len() < MOST => wishes.push(Wish::RemoveThis(Entry::trusted(line))),
+                Some(day) if day < today && over.len() < MOST && octets < MOST_OCTETS => {
+                    octets += line.len();
+                    over.push(Entry::trusted(line));
+                }
                 other => rest = earlier(rest, other),
             }
             true
         })?;
         let _writing = self.lock(list);
-        for wish in &wishes {
-            let Wish::RemoveThis(entry) = wish else { continue };
-            cases.extend(self.published_case(list, &entry.rule()));
-        }
+        let (wishes, cases) = self.leaving(published, over, &mut rest)?;
         let reason = format!("expired: {} entries", wishes.len());
         let how = Beside { reason, force: vec!["max-removed".into()], cleared: true, dry_run: false };
         let by = By::new("bwld", "local");
-        let report = self.together(list, &wishes, cases, Action::Expire, &how, &by)?;
+        let report = self.together(list, &wishes, Moved { cases, action: Action::Expire, also: &nothing }, &how, &by)?;
         let serial = report.version.as_ref().map_or(published.head.serial, |version| version.serial);
         // A version in between may have brought others: then it is looked at again.
         let direct = report.version.as_ref().is_none_or(|version| published.head.serial.next() == Some(version.serial));
@@ -169,6 +172,33 @@ impl Desk {
             self.calendar.lock().unwrap_or_else(PoisonError::into_inner).insert(list.clone(), (serial, rest));
         }
         Ok(report.version.map(|version| (version.serial, version.removed)))
+    }
+
+    /// What of the expired entries of a version leaves in one publication, with their cases: as many as find room in its frame, and
+    /// none that is another one in the newest version. Of those that find no room the earliest date goes into `rest`. For who holds
+    /// the lock of the list: until it is released no entry changes.
+    fn leaving(&self, seen: &PublishedList, over: Vec<Entry>, rest: &mut Option<Date>) -> Result<(Vec<Wish>, Vec<Case>), DeskError> {
+        let list = &seen.meta.id;
+        let (mut wishes, mut cases, mut octets) = (Vec::with_capacity(over.len()), Vec::new(), 0);
+        let Some(newest) = self.catalog.get(list) else { return Ok((wishes, cases)) };
+        for entry in over {
+            // It was published again meanwhile, with a later date say: its time is not over, nor is that of its case.
+            if newest.head.serial != seen.head.serial && newest.content.get(&entry.rule())?.as_ref() != Some(&entry) {
+                continue;
+            }
+            let reference = entry.attributes().reference;
+            let case = self.published_case(list, &entry.rule()).filter(|case| reference.as_ref() == Some(&case.reference));
+            let more = case.as_ref().map_or(0, |case| weight(case, REASON));
+            // One that is longer than all the room goes alone.
+            if more > 0 && octets + more > ROOM && !cases.is_empty() {
+                *rest = earlier(*rest, expiry(entry.line()));
+                continue;
+            }
+            octets += more;
+            cases.extend(case);
+            wishes.push(Wish::RemoveThis(entry));
+        }
+        Ok((wishes, cases))
     }
 
     /// The case of an entry that is on the list.

@@ -297,7 +297,7 @@ mod tests {
             options,
         };
         let (_silent, stream) = tokio::io::duplex(64);
-        let remote = Remote { address: Ipv6Addr::LOCALHOST.into(), certificate: None };
+        let remote = Remote { address: std::net::Ipv6Addr::LOCALHOST.into(), certificate: None };
         // Far less than a connection may be idle for.
         timeout(Duration::from_secs(20), server.connection(stream, remote)).await.expect("it ends");
     }

@@ -14,6 +14,7 @@ mod desk_follow;
 mod desk_life;
 mod desk_queue;
 mod desk_schedule;
+mod desk_time;
 mod dns;
 mod docs;
 mod export;

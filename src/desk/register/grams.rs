@@ -108,7 +108,7 @@ mod tests {
     fn what_is_not_there_is_mostly_said_not_to_be() {
         let mut grams = Grams::default();
         (0..128).for_each(|n| grams.add(&format!("domain:name-{n}.example\nanna")));
-        assert!(grams.may_have("name-12") && grams.may_have("z") == grams.may_have("z"));
+        assert!(grams.may_have("name-12") && !grams.may_have("z"));
         let wrong = (0..1_000).filter(|n| grams.may_have(&format!("qz{n:03}w"))).count();
         assert!(wrong < 10, "{wrong} of 1,000");
     }

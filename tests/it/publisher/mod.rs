@@ -45,6 +45,17 @@ impl House {
     }
 
     pub fn open_on(dir: &Path, disk: Arc<dyn Disk>, options: PublisherOptions, now: Timestamp) -> Result<House, PublishError> {
+        House::open_hearing(dir, disk, options, now, |_| ())
+    }
+
+    /// `hears` is called behind the commit of each version, before anything else is done.
+    pub fn open_hearing(
+        dir: &Path,
+        disk: Arc<dyn Disk>,
+        options: PublisherOptions,
+        now: Timestamp,
+        hears: impl Fn(&ListId) + Send + Sync + 'static,
+    ) -> Result<House, PublishError> {
         let (store, _) = Store::open(dir, STORE, disk, &mut |_| {})?;
         let (store, catalog) = (Arc::new(store), Arc::new(Catalog::default()));
         let clock = Arc::new(FakeClock::at(now));
@@ -56,7 +67,10 @@ impl House {
             options,
             signed::key("signing-1"),
             clock.clone(),
-            Box::new(move |id| heard.lock().unwrap().push(id.clone())),
+            Box::new(move |id| {
+                heard.lock().unwrap().push(id.clone());
+                hears(id);
+            }),
         )?;
         if catalog.keyset(None).is_none() {
             publisher.activate_keyset(&signed::note(&signed::keyset_1().to_text(), &["root-a", "root-b"]), "test")?;
