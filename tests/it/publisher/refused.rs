@@ -76,7 +76,7 @@ fn of_a_publication_beside_that_was_refused_nothing_is_left_and_what_is_staged_s
     assert_eq!(error.refusals()[0].place, "guard:frozen", "{error}");
     assert_eq!(house.kept(dir.path()), before);
     // A wish that is fulfilled already.
-    let wish = Wish::Remove(bwld::list::Rule::trusted("domain:nowhere.example"));
+    let wish = Wish::Remove("domain:nowhere.example".parse::<bwld::list::Entry>().unwrap().rule());
     let report = house.publisher.publish_beside(&test(), &[wish], &Beside::default(), &nothing, "test").unwrap();
     assert!(report.version.is_none());
     assert_eq!(house.kept(dir.path()), before);
