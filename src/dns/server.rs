@@ -312,9 +312,15 @@ async fn next_request(stream: &mut (impl AsyncRead + Unpin), request: &mut Vec<u
 async fn sent(stream: &mut (impl AsyncWrite + Unpin), message: &[u8], source: SocketAddr, service: &Service, pace: Option<&Pace>) -> bool {
     let mut rest = message;
     let cut_off = loop {
-        let done = match rest {
-            [] => timeout(service.limits.stall, stream.flush()).await.map(|flushed| flushed.map(|()| 0)),
-            rest => timeout(service.limits.stall, stream.write(rest)).await,
+        let moving = async {
+            match rest {
+                [] => stream.flush().await.map(|()| 0),
+                rest => stream.write(rest).await,
+            }
+        };
+        let done = match pace {
+            Some(pace) => timeout(service.limits.stall, pace.waiting(moving)).await,
+            None => timeout(service.limits.stall, moving).await,
         };
         match done {
             Ok(Ok(_)) if rest.is_empty() => return true,
