@@ -342,3 +342,35 @@ fn who_may_have_a_zone_may_have_its_parts_also_after_an_exchange() {
     running.service.exchange(&options(vec![far])).unwrap();
     assert_eq!(code("1.z.example"), domain::base::iana::Rcode::REFUSED);
 }
+
+#[test]
+fn a_reload_takes_nothing_that_a_start_refuses() {
+    use domain::base::iana::Rcode;
+    let world = World::new(&[("one", Colour::Black)]);
+    world.publish("one", &["domain:a.example"], &NONE);
+    let keyed = |name: &str| ZoneOptions { keys: vec!["isp-a".into()], ..zone(name, &["one"], &[]) };
+    let parts = |name: &str| ZoneOptions { parts: 2, ..keyed(name) };
+    let open = |name: &str| zone(name, &["one"], &[]);
+    let running = Running::new(world, vec![keyed("z.example"), parts("y.example")]);
+    let code = |name: &str| {
+        let soa = question(name, Rtype::SOA, None);
+        running.runtime.block_on(ask(&running.service, &soa, Transport::Stream))[0].header().rcode()
+    };
+    for (zones, catalog) in [
+        (vec![keyed("z.example"), parts("y.example"), open("Z.example.")], None),
+        (vec![keyed("z.example"), parts("y.example"), ZoneOptions { keys: vec![], ..parts("y.example") }], None),
+        (vec![keyed("z.example"), parts("y.example"), open("y.example")], None),
+        (vec![keyed("z.example"), parts("y.example")], Some(open("z.example"))),
+        (vec![keyed("z.example"), parts("y.example")], Some(open("y.example"))),
+        (vec![open("z.example"), parts("y.example"), open("0.y.example")], None),
+    ] {
+        let said = bwld::dns::DnsOptions { catalog, ..options(zones) };
+        let refused = running.service.exchange(&said).expect_err("as at the start").to_string();
+        assert!(refused.contains(" name "), "{refused}");
+        let (hub, store, clock) = (running.world.hub.clone(), running.world.store.clone(), running.world.clock.clone());
+        assert_eq!(Service::new(&said, hub, store, clock).expect_err("the same").to_string(), refused);
+        assert_eq!((code("z.example"), code("0.y.example"), code("1.y.example")), (Rcode::REFUSED, Rcode::REFUSED, Rcode::REFUSED));
+    }
+    running.service.exchange(&options(vec![open("z.example"), parts("y.example")])).unwrap();
+    assert_eq!((code("z.example"), code("0.y.example")), (Rcode::NOERROR, Rcode::REFUSED));
+}
