@@ -106,7 +106,8 @@ impl Bound {
         self.tls.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// Serves, and notifies secondaries, until `stop` ends; then waits for what is being sent, `drain` at most.
+    /// Serves, and notifies secondaries, until `stop` ends; then writes what is still to be kept of serials, and waits for
+    /// what is being sent, `drain` at most.
     pub async fn serve(self, service: Arc<Service>, stop: impl Future<Output = ()>, drain: Duration) {
         let (stopping, stopped) = watch::channel(false);
         let room = Room::new(service.limits.connections, service.limits.per_source);
@@ -134,6 +135,7 @@ impl Bound {
         tasks.spawn(notify::run(service.clone(), sources, stopped.clone()));
         stop.await;
         stopping.send_replace(true);
+        service.shared.keeper.put_all(service.zones.unwritten()).await;
         let all = async { while tasks.join_next().await.is_some() {} };
         let _ = timeout(drain, all).await;
     }

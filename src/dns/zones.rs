@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use domain::base::{Name, Serial as SoaSerial};
+use serde_json::Value;
 
 use crate::list::ListId;
 use crate::store::Catalog;
@@ -167,6 +168,12 @@ impl Zones {
         // As many as there are lists: names are only made of lists that are published.
         made.insert(name.clone(), zone.clone());
         Some(zone)
+    }
+
+    /// What is to be written before the program stops: documents by the names of their zones. Zones of one list alone, as
+    /// those that nobody configured, have none.
+    pub fn unwritten(&self) -> Vec<(String, Value)> {
+        self.configured.values().filter_map(|(zone, _)| zone.unwritten()).collect()
     }
 
     /// Names of all zones but the catalog, in order.
