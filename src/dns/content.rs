@@ -30,6 +30,24 @@ fn lines<'c>(artefacts: &Artefacts, list: &'c PublishedList) -> Result<VersionLi
     Ok(VersionLines::new(file, base, &list.content)?)
 }
 
+/// Between two looks at whether a walk is still wanted, in lines, also of rules that are not selected.
+const LOOK: u64 = 4_096;
+
+/// A walk so far.
+struct Way<'a> {
+    counts: Counts,
+    lines: u64,
+    ended: &'a dyn Fn() -> bool,
+}
+
+impl Way<'_> {
+    /// A line more.
+    fn step(&mut self) -> Result<(), DnsError> {
+        self.lines += 1;
+        if self.lines.is_multiple_of(LOOK) && (self.ended)() { Err(DnsError::Gone) } else { Ok(()) }
+    }
+}
+
 /// Which rules a reader gives.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Half {
@@ -50,8 +68,9 @@ struct Reader<'c> {
 }
 
 impl Reader<'_> {
-    fn advance(&mut self, zone: &Zone, counts: &mut Counts) -> io::Result<()> {
+    fn advance(&mut self, zone: &Zone, way: &mut Way<'_>) -> Result<(), DnsError> {
         loop {
+            way.step()?;
             let Some(line) = self.lines.next_line()? else {
                 self.ended = true;
                 return Ok(());
@@ -65,7 +84,7 @@ impl Reader<'_> {
                 }
                 (Half::Back, Kind::Url | Kind::Prefix) => {
                     if self.part.has(target) && zone.selection.has(line) {
-                        counts.add(LeftOut::Url);
+                        way.counts.add(LeftOut::Url);
                     }
                     continue;
                 }
@@ -75,7 +94,7 @@ impl Reader<'_> {
                 continue;
             }
             if !enforced(line) {
-                counts.add(LeftOut::Action);
+                way.counts.add(LeftOut::Action);
                 continue;
             }
             self.kind = kind;
@@ -93,21 +112,22 @@ impl Reader<'_> {
 /// Gives every owner name of a part of the zone once: ranges, then names, in the order of the targets, the wildcard behind its name.
 ///
 /// # Errors
-/// Of reading, and of `each`. Only when this returns without an error have all snapshots been compared with their digests.
+/// Of reading, and of `each`; [`DnsError::Gone`] soon after `ended` has become true. Only when this returns without an error have all snapshots been compared with their digests.
 pub fn walk(
     artefacts: &Artefacts,
     zone: &Zone,
     part: Part,
     newest: &Newest,
+    ended: &dyn Fn() -> bool,
     mut each: impl FnMut(Owner<'_>) -> Result<(), DnsError>,
 ) -> Result<Counts, DnsError> {
-    let mut counts = Counts::default();
+    let mut way = Way { counts: Counts::default(), lines: 0, ended };
     let mut readers = Vec::with_capacity(2 * newest.lists.len());
     for list in &newest.lists {
         for half in [Half::Front, Half::Back] {
             let lines = lines(artefacts, list)?;
             let mut reader = Reader { lines, half, part, kind: Kind::Url, target: String::new(), ended: false };
-            reader.advance(zone, &mut counts)?;
+            reader.advance(zone, &mut way)?;
             readers.push(reader);
         }
     }
@@ -120,13 +140,13 @@ pub fn walk(
                 if reader.at(kinds) == Some(target.as_str()) {
                     subtree |= reader.kind == Kind::Subtree;
                     named |= reader.kind != Kind::Subtree;
-                    reader.advance(zone, &mut counts)?;
+                    reader.advance(zone, &mut way)?;
                 }
             }
-            give(zone, &target, Said { named, subtree }, kinds[0] == Kind::Cidr, &mut wire, &mut counts, &mut each)?;
+            give(zone, &target, Said { named, subtree }, kinds[0] == Kind::Cidr, &mut wire, &mut way.counts, &mut each)?;
         }
     }
-    Ok(counts)
+    Ok(way.counts)
 }
 
 /// Which rules name a target.

@@ -21,8 +21,6 @@ use super::zones::Found;
 
 /// After a walk it rests so many times as long.
 const REST: u32 = 9;
-/// Between two looks at whether to stop, in records.
-const LOOK: u64 = 4_096;
 
 /// Counts until told to stop.
 pub(super) async fn run(service: Arc<Service>, mut stopped: watch::Receiver<bool>) {
@@ -62,9 +60,9 @@ pub(super) async fn run(service: Arc<Service>, mut stopped: watch::Receiver<bool
 
 fn count(service: &Service, (zone, part): (&Zone, Part), stand: &Stand, stopped: &watch::Receiver<bool>) {
     let mut records = 0;
-    let counts = walk(service.shared.hub.deltas().artefacts(), zone, part, &stand.newest, |_| {
+    let counts = walk(service.shared.hub.deltas().artefacts(), zone, part, &stand.newest, &|| *stopped.borrow(), |_| {
         records += 1;
-        if records % LOOK == 0 && *stopped.borrow() { Err(DnsError::Gone) } else { Ok(()) }
+        Ok(())
     });
     match counts {
         Ok(counts) => service.walked(zone, part, records, counts),

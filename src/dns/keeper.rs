@@ -48,7 +48,15 @@ impl Keeper {
         written.unwrap_or_else(|_| Err("writing broke off".into()))
     }
 
-    /// The same without waiting: for what is only a pity to lose.
+    /// Writes several; returns when all are durable, or could not be written, which the log says.
+    pub async fn put_all(self: &Arc<Self>, documents: Vec<(String, Value)>) {
+        let written: Vec<_> = documents.into_iter().map(|(zone, document)| self.give(&zone, document)).collect();
+        for written in written {
+            let _ = written.await;
+        }
+    }
+
+    /// The same as `put` without waiting: for what is only a pity to lose.
     pub fn put_later(self: &Arc<Self>, zone: &str, document: Value) {
         drop(self.give(zone, document));
     }

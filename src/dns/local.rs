@@ -5,6 +5,7 @@
 //! the machine gets later are found within half a minute. Where they cannot be read (other systems than Linux) it is
 //! refused to listen on all of them.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 /// Between two looks at the machine's addresses.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// The sockets for an address, but for those that are there already: one, or one for each address of the machine.
+/// The sockets for an address: one, or one for each address of the machine that is not there already.
 ///
 /// # Errors
 /// Of the system; that the machine's addresses cannot be read.
@@ -25,17 +26,35 @@ pub async fn sockets(listen: SocketAddr, there: &[SocketAddr]) -> io::Result<Vec
     if !listen.ip().is_unspecified() {
         return Ok(vec![Arc::new(UdpSocket::bind(listen).await?)]);
     }
-    let all = addresses(listen)?;
-    let mut sockets = Vec::new();
-    for address in all.into_iter().filter(|address| !there.contains(address)) {
+    let (sockets, mut refused) = bound(addresses(listen)?, there).await;
+    match refused.pop() {
+        Some((_, error)) => Err(error),
+        None => Ok(sockets),
+    }
+}
+
+/// Addresses whose sockets could not be had, and why.
+type Refused = Vec<(SocketAddr, io::Error)>;
+
+/// The sockets for those of these addresses that are not there already.
+async fn bound(addresses: Vec<SocketAddr>, there: &[SocketAddr]) -> (Vec<Arc<UdpSocket>>, Refused) {
+    let (mut sockets, mut refused) = (Vec::new(), Vec::new());
+    for address in addresses.into_iter().filter(|address| !there.contains(address)) {
         match UdpSocket::bind(address).await {
             Ok(socket) => sockets.push(Arc::new(socket)),
             // Just gone, or not to be used yet.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {}
-            Err(error) => return Err(error),
+            Err(error) => refused.push((address, error)),
         }
     }
-    Ok(sockets)
+    (sockets, refused)
+}
+
+/// Those that were not refused before; the others are, from now on. One that can be had in between is told of again.
+fn newly(refused: Refused, before: &mut HashSet<SocketAddr>) -> Refused {
+    let now = refused.iter().map(|(address, _)| *address).collect();
+    let before = std::mem::replace(before, now);
+    refused.into_iter().filter(|(address, _)| !before.contains(address)).collect()
 }
 
 /// Serves the addresses that the machine gets, until told to stop.
@@ -46,14 +65,20 @@ pub async fn follow<Task: Future<Output = ()> + Send + 'static>(
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut serving = JoinSet::new();
+    let mut refused = HashMap::new();
     loop {
         tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => break,
             () = tokio::time::sleep(LOOK) => {}
         }
         for listen in &listen {
-            match sockets(*listen, &there).await {
-                Ok(new) => {
+            match addresses(*listen) {
+                Ok(all) => {
+                    // What can be had is served, whatever is wrong with another.
+                    let (new, wrong) = bound(all, &there).await;
+                    for (address, error) in newly(wrong, refused.entry(*listen).or_default()) {
+                        tracing::warn!(%address, %error, "dns: no datagrams can be taken at a new address of this machine; trying on");
+                    }
                     for socket in new {
                         let Ok(address) = socket.local_addr() else { continue };
                         tracing::info!(%address, "dns: datagrams are taken at a new address of this machine");
@@ -113,6 +138,23 @@ fn v6_of(text: &str) -> Vec<(Ipv6Addr, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_hides_no_other_and_is_told_once() {
+        let taken = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+        let taken_at = taken.local_addr().expect("bound");
+        let free = SocketAddr::from(([127, 0, 0, 2], taken_at.port()));
+        let mut before = HashSet::new();
+        let (sockets, refused) = bound(vec![taken_at, free], &[]).await;
+        assert_eq!(sockets.iter().map(|socket| socket.local_addr().expect("bound")).collect::<Vec<_>>(), [free]);
+        let addresses = |refused: Refused| refused.into_iter().map(|(address, _)| address).collect::<Vec<_>>();
+        assert_eq!(addresses(newly(refused, &mut before)), [taken_at]);
+        let (none, refused) = bound(vec![taken_at, free], &[free]).await;
+        assert!(none.is_empty() && newly(refused, &mut before).is_empty(), "it was told of");
+        assert!(newly(Vec::new(), &mut before).is_empty());
+        let (_, refused) = bound(vec![taken_at], &[]).await;
+        assert_eq!(addresses(newly(refused, &mut before)), [taken_at], "it could be had in between");
+    }
 
     #[test]
     fn the_addresses_are_those_of_the_host() {

@@ -14,14 +14,16 @@
 //! # What is durable
 //!
 //! Settings, offset and, of a divided zone, the numbers of the parts: before anybody is given a number that follows from
-//! them. The combinations that the sums of several lists stand for: right after; to lose one costs a whole transfer.
+//! them. The combinations that the sums of several lists stand for: at most once in [`PAUSE`] seconds, and when the program
+//! stops; to lose one costs a whole transfer, and no serial follows from them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::base::Serial as SoaSerial;
+use serde_json::Value;
 
-use crate::list::{ListId, Serial};
+use crate::list::{ListId, Serial, Timestamp};
 
 use super::kept::{Change, Kept, combinations, highest};
 use super::part::Part;
@@ -30,6 +32,9 @@ use super::zone::{Newest, Stand, Zone};
 
 /// Earlier combinations of versions that are remembered while the program runs.
 const REMEMBERED: usize = 4_096;
+/// Between two writings of what a zone's sums stand for, in seconds: a document has hundreds of them, and there may be
+/// hundreds of zones over the lists of one publication.
+const PAUSE: u64 = 300;
 /// Changes of a part that are remembered.
 const CHANGES: usize = 16;
 
@@ -53,6 +58,10 @@ pub struct Numbers {
     history: VecDeque<(u64, Vec<Serial>)>,
     /// Of a divided zone: changes of each part, oldest first.
     parts: Vec<Vec<Change>>,
+    /// When combinations were given away to be written, since the start.
+    written: Option<Timestamp>,
+    /// Whether there are some that were not.
+    unwritten: bool,
 }
 
 impl Numbers {
@@ -60,7 +69,7 @@ impl Numbers {
         let known = std::mem::take(&mut kept.known);
         let parts = std::mem::take(&mut kept.parts);
         let history = known.into_iter().map(|serials| (sum(&serials).wrapping_add(kept.offset), serials)).collect();
-        Numbers { kept, history, parts }
+        Numbers { kept, history, parts, written: None, unwritten: false }
     }
 
     fn number(&self, serials: &[Serial]) -> u64 {
@@ -125,7 +134,12 @@ impl Zone {
         let number = numbers.number(&serials);
         if serials.len() > 1 && numbers.history.back().is_none_or(|(known, _)| *known != number) {
             numbers.remember(number, serials);
-            shared.keeper.put_later(&self.key(), numbers.to_keep(None, Vec::new()).document());
+            numbers.unwritten = true;
+            let now = shared.clock.now();
+            if numbers.written.is_none_or(|at| now.unix().abs_diff(at.unix()) >= PAUSE) {
+                (numbers.written, numbers.unwritten) = (Some(now), false);
+                shared.keeper.put_later(&self.key(), numbers.to_keep(None, Vec::new()).document());
+            }
         }
         Ok(Stand { number, of_lists: number, newest })
     }
@@ -142,6 +156,12 @@ impl Zone {
             Some(number) if number >= numbers.kept.floor => numbers.versions(part, number),
             _ => Position::Unknown,
         }
+    }
+
+    /// Its document, if what its sums stand for is to be written now or lost with the program.
+    pub fn unwritten(&self) -> Option<(String, Value)> {
+        let mut numbers = locked(self.numbers.get()?);
+        std::mem::take(&mut numbers.unwritten).then(|| (self.key(), numbers.to_keep(None, Vec::new()).document()))
     }
 
     /// The name under which its document is.

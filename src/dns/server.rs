@@ -106,7 +106,8 @@ impl Bound {
         self.tls.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// Serves, and notifies secondaries, until `stop` ends; then waits for what is being sent, `drain` at most.
+    /// Serves, and notifies secondaries, until `stop` ends; then writes what is still to be kept of serials, and waits for
+    /// what is being sent, `drain` at most.
     pub async fn serve(self, service: Arc<Service>, stop: impl Future<Output = ()>, drain: Duration) {
         let (stopping, stopped) = watch::channel(false);
         let room = Room::new(service.limits.connections, service.limits.per_source);
@@ -134,6 +135,7 @@ impl Bound {
         tasks.spawn(notify::run(service.clone(), sources, stopped.clone()));
         stop.await;
         stopping.send_replace(true);
+        service.shared.keeper.put_all(service.zones.unwritten()).await;
         let all = async { while tasks.join_next().await.is_some() {} };
         let _ = timeout(drain, all).await;
     }
@@ -312,9 +314,15 @@ async fn next_request(stream: &mut (impl AsyncRead + Unpin), request: &mut Vec<u
 async fn sent(stream: &mut (impl AsyncWrite + Unpin), message: &[u8], source: SocketAddr, service: &Service, pace: Option<&Pace>) -> bool {
     let mut rest = message;
     let cut_off = loop {
-        let done = match rest {
-            [] => timeout(service.limits.stall, stream.flush()).await.map(|flushed| flushed.map(|()| 0)),
-            rest => timeout(service.limits.stall, stream.write(rest)).await,
+        let moving = async {
+            match rest {
+                [] => stream.flush().await.map(|()| 0),
+                rest => stream.write(rest).await,
+            }
+        };
+        let done = match pace {
+            Some(pace) => timeout(service.limits.stall, pace.waiting(moving)).await,
+            None => timeout(service.limits.stall, moving).await,
         };
         match done {
             Ok(Ok(_)) if rest.is_empty() => return true,

@@ -115,12 +115,14 @@ impl Service {
     /// [`DnsError`] as at the start; then everything stays as it is.
     pub fn exchange(&self, options: &DnsOptions) -> Result<(), DnsError> {
         let keys = Keys::new(&options.keys)?;
+        // All that the start would refuse is refused before anything is taken: of two zones of one name the last would
+        // otherwise say who may have both.
+        Zones::new(options, &keys)?;
         let lists = self.shared.hub.catalog();
         let mut later = Vec::new();
         let mut held = self.access.write().unwrap_or_else(PoisonError::into_inner);
         let mut access = held.clone();
         for zone in &options.zones {
-            keys.has_those_of(zone)?;
             let new = Zone::new(zone)?;
             match self.zones.configured_as(&new.name, lists).is_some_and(|served| served.is_like(&new)) {
                 true => drop(access.insert(new.name.clone(), new.access)),
@@ -128,7 +130,6 @@ impl Service {
             }
         }
         if let Some(zone) = &options.catalog {
-            keys.has_those_of(zone)?;
             let new = CatalogZone::new(zone)?;
             match self.zones.catalog.as_ref().is_some_and(|served| served.name == new.name) {
                 true => drop(access.insert(new.name, new.access)),

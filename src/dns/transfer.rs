@@ -153,7 +153,7 @@ impl Service {
         answer: Answer,
         what: &'static str,
         turn: Needed,
-        make: impl FnOnce(&Service, Answer, &mut dyn FnMut(Vec<u8>) -> Result<(), DnsError>) -> Result<(), DnsError> + Send + 'static,
+        make: impl FnOnce(&Service, Answer, Sending<'_>) -> Result<(), DnsError> + Send + 'static,
     ) -> Result<Reply, DnsError> {
         let source = answer.source;
         let turn = match turn {
@@ -169,14 +169,13 @@ impl Service {
         let pace = turn.as_ref().map(|turn| turn.pace.clone());
         let service = self.clone();
         tokio::task::spawn_blocking(move || {
-            if let Some(turn) = &turn {
-                turn.moves();
-            }
+            // Until all is made, or nobody wants it any more.
+            let _turn = turn;
             let mut out = |message: Vec<u8>| {
                 service.metrics.octets.inc_by(message.len() as u64);
                 sender.blocking_send(Ok(message)).map_err(|_| DnsError::Gone)
             };
-            match make(&service, answer, &mut out) {
+            match make(&service, answer, Sending { out: &mut out, ended: &|| sender.is_closed() }) {
                 Ok(()) | Err(DnsError::Gone) => {}
                 Err(error) => {
                     service.say(source, &format!("a transfer was broken off: {error}"));
@@ -196,12 +195,12 @@ impl Service {
     ) -> Result<Reply, DnsError> {
         let apex = self.zones.apex(zone.name_of(part));
         let needed = Needed::of(turn, entries(&stand) <= FEW);
-        self.produce(answer, "axfr", needed, move |service, answer, out| {
+        self.produce(answer, "axfr", needed, move |service, answer, Sending { out, ended }| {
             let mut packer = Packer::new(answer, out);
             packer.push(&apex.soa(stand.serial()))?;
             packer.push(&apex.ns())?;
             let mut records = 0;
-            let counts = walk(service.shared.hub.deltas().artefacts(), &zone, part, &stand.newest, |owner| {
+            let counts = walk(service.shared.hub.deltas().artefacts(), &zone, part, &stand.newest, ended, |owner| {
                 records += 1;
                 packer.push(&apex.cname(owner, &stand.newest.target)?)
             })?;
@@ -224,7 +223,7 @@ impl Service {
     ) -> Result<Reply, DnsError> {
         let apex = self.zones.apex(asked.found.name());
         let needed = Needed::of(turn, steps.of(part).octets() <= FITS);
-        self.produce(asked.answer, "ixfr", needed, move |_, answer, out| {
+        self.produce(asked.answer, "ixfr", needed, move |_, answer, Sending { out, .. }| {
             let mut packer = Packer::new(answer, out);
             for record in records(steps.of(part), from, stand.serial()) {
                 match record {
@@ -246,7 +245,7 @@ impl Service {
     ) -> Result<Reply, DnsError> {
         let apex: Apex = self.zones.apex(&catalog.name);
         let needed = Needed::of(None, zones.len() as u64 <= FEW);
-        self.produce(answer, "axfr", needed, move |_, answer, out| {
+        self.produce(answer, "axfr", needed, move |_, answer, Sending { out, .. }| {
             let mut packer = Packer::new(answer, out);
             packer.push(&apex.soa(serial))?;
             packer.push(&apex.ns())?;
@@ -273,6 +272,14 @@ fn worth_it(zone: &Zone, part: Part, stand: &Stand, diff: &Diff) -> bool {
 /// Entries of the lists of a zone.
 fn entries(stand: &Stand) -> u64 {
     stand.newest.lists.iter().map(|list| list.head.entries).sum()
+}
+
+/// Where the messages of a transfer go.
+struct Sending<'a> {
+    /// Takes the next one.
+    out: &'a mut dyn FnMut(Vec<u8>) -> Result<(), DnsError>,
+    /// Whether nobody takes any more: who makes few messages of much finds it out here, and frees the turn.
+    ended: &'a dyn Fn() -> bool,
 }
 
 /// Whether a transfer needs a turn.

@@ -1,11 +1,14 @@
 //! Shares of what there is little of, a quarter of it for one source; and turns for transfers, which are such shares.
 //!
 //! Guarantees: who asks for much makes only himself wait. A turn may be kept however slowly its transfer moves while
-//! nobody waits for one. While somebody waits, a transfer that has moved for a while too slowly is told to end, the
-//! slowest first, one a look; the more turns its source has, the faster each of them has to move.
+//! nobody waits for one. While somebody waits, a transfer whose peer has taken too little for a while is told to end, the
+//! slowest first, one a look; the more turns its source has, the faster each of them has to move. Only the time in which
+//! we wait for the peer counts: that making a transfer takes long is not the fault of who reads it.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -64,7 +67,7 @@ impl Shares {
     /// Waits for one; for one of all it looks around again and again. `None` only when there will be none any more.
     async fn wait(&self, address: IpAddr, look: Duration, mut around: impl FnMut()) -> Option<Share> {
         let own = self.own(address).acquire_owned().await.ok()?;
-        let mut all = std::pin::pin!(self.all.clone().acquire_owned());
+        let mut all = pin!(self.all.clone().acquire_owned());
         let mut pause = Duration::ZERO;
         loop {
             if let Ok(all) = timeout(pause, &mut all).await {
@@ -80,13 +83,55 @@ impl Shares {
 #[derive(Debug, Default)]
 pub struct Pace {
     octets: AtomicU64,
+    /// How long the peer was waited for, but for the wait that goes on now; and since when that goes on.
+    waited: Mutex<(Duration, Option<Instant>)>,
     end: Notify,
+}
+
+/// A wait for the peer, until it is dropped.
+struct Wait<'a>(&'a Pace);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut waited = self.0.locked();
+        if let Some(since) = waited.1.take() {
+            waited.0 += since.elapsed();
+        }
+    }
 }
 
 impl Pace {
     /// So many octets more were taken from us.
     pub fn moved(&self, octets: usize) {
         self.octets.fetch_add(octets as u64, Ordering::Relaxed);
+    }
+
+    /// Does this, and counts the time in which it is not ready as one in which the peer was waited for.
+    pub async fn waiting<Output>(&self, moving: impl Future<Output = Output>) -> Output {
+        let (mut moving, mut wait) = (pin!(moving), None);
+        poll_fn(|context| {
+            let polled = moving.as_mut().poll(context);
+            if polled.is_pending() {
+                wait.get_or_insert_with(|| self.wait());
+            }
+            polled
+        })
+        .await
+    }
+
+    fn wait(&self) -> Wait<'_> {
+        self.locked().1 = Some(Instant::now());
+        Wait(self)
+    }
+
+    /// How long the peer was waited for.
+    fn waited(&self) -> Duration {
+        let (before, since) = *self.locked();
+        before + since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, (Duration, Option<Instant>)> {
+        self.waited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns when the turn is wanted for somebody else.
@@ -100,8 +145,8 @@ impl Pace {
 struct Held {
     source: IpAddr,
     pace: Arc<Pace>,
-    /// From when on it is measured, and how many octets it had moved then; none before it moves, and once it was told to end.
-    mark: Option<(Instant, u64)>,
+    /// Where measuring began: how long its peer had been waited for, and the octets moved. None once it was told to end.
+    mark: Option<(Duration, u64)>,
 }
 
 type AllHeld = Arc<Mutex<Vec<Held>>>;
@@ -138,7 +183,7 @@ impl Turns {
     pub async fn turn(&self, address: IpAddr) -> Option<Turn> {
         let share = self.shares.wait(address, self.after.min(LOOK), || self.end_slowest()).await?;
         let pace = Arc::new(Pace::default());
-        locked(&self.held).push(Held { source: source(address), pace: pace.clone(), mark: None });
+        locked(&self.held).push(Held { source: source(address), pace: pace.clone(), mark: Some((Duration::ZERO, 0)) });
         Some(Turn { held: self.held.clone(), pace, _share: share })
     }
 
@@ -151,12 +196,13 @@ impl Turns {
         }
         let mut slowest: Option<(u64, usize)> = None;
         for (at, one) in held.iter_mut().enumerate() {
-            let Some((since, before)) = one.mark.filter(|(since, _)| since.elapsed() >= self.after) else { continue };
+            let waited = one.pace.waited();
+            let Some((since, before)) = one.mark.filter(|(since, _)| waited - *since >= self.after) else { continue };
             let octets = one.pace.octets.load(Ordering::Relaxed);
-            let milliseconds = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+            let milliseconds = u64::try_from((waited - since).as_millis()).unwrap_or(u64::MAX).max(1);
             let rate = (octets - before).saturating_mul(1_000) / milliseconds / of_source.get(&one.source).copied().unwrap_or(1).max(1);
             if rate >= self.rate {
-                one.mark = Some((Instant::now(), octets));
+                one.mark = Some((waited, octets));
             } else if slowest.is_none_or(|(least, _)| rate < least) {
                 slowest = Some((rate, at));
             }
@@ -164,15 +210,6 @@ impl Turns {
         if let Some((_, at)) = slowest {
             held[at].mark = None;
             held[at].pace.end.notify_one();
-        }
-    }
-}
-
-impl Turn {
-    /// What it was taken for begins to move.
-    pub fn moves(&self) {
-        if let Some(one) = locked(&self.held).iter_mut().find(|one| Arc::ptr_eq(&one.pace, &self.pace)) {
-            one.mark = Some((Instant::now(), 0));
         }
     }
 }
@@ -241,11 +278,9 @@ mod tests {
             held.push(all.turn(at(n)).await.expect("a turn"));
         }
         // Far above the rate, nothing at all, not begun, and twice what would be enough for a source that had one turn.
-        let begun = Instant::now().checked_sub(Duration::from_secs(10)).expect("the machine runs longer");
         for (at, octets) in [(0, 1_000_000), (1, 0), (3, 15_000), (4, 15_000)] {
-            held[at].moves();
             held[at].pace.moved(octets);
-            locked(&all.held)[at].mark = Some((begun, 0));
+            held[at].pace.locked().0 = Duration::from_secs(10);
         }
         assert!(told(&all, &held[..1]).await.is_empty(), "only one a look, and not the first");
         assert!(locked(&all.held)[1].mark.is_none());
@@ -253,12 +288,38 @@ mod tests {
         assert_eq!(told(&all, &held).await, [3, 4]);
         let turns = turns(1, Duration::ZERO);
         let slow = turns.turn(at(1)).await.expect("a turn");
-        slow.moves();
         let gives_way = async {
             slow.pace.ended().await;
             drop(slow);
         };
         let (got, ()) = tokio::join!(turns.turn(at(2)), gives_way);
         assert!(got.is_some());
+    }
+
+    #[tokio::test]
+    async fn only_the_time_in_which_the_peer_is_waited_for_counts() {
+        let all = turns(4, Duration::from_secs(5));
+        let held = [all.turn(at(1)).await.expect("a turn")];
+        let pace = &held[0].pace;
+        // A peer that takes at once what there is, however little, and however long it takes to be made.
+        pace.waiting(std::future::ready(())).await;
+        assert_eq!(pace.waited(), Duration::ZERO);
+        assert!(told(&all, &held).await.is_empty());
+        // A wait that goes on counts up to now; one that is broken off as long as it lasted.
+        let begun = |ago| Instant::now().checked_sub(Duration::from_secs(ago)).expect("the machine runs longer");
+        for (ago, at_least) in [(3, 3), (1, 4)] {
+            {
+                let mut waiting = pin!(pace.waiting(std::future::pending::<()>()));
+                assert!(futures_util::poll!(&mut waiting).is_pending());
+                pace.locked().1 = Some(begun(ago));
+                assert!(pace.waited() >= Duration::from_secs(at_least));
+            }
+            assert!(pace.locked().1.is_none() && pace.waited() < Duration::from_secs(at_least + 1));
+            assert!(told(&all, &held).await.is_empty());
+        }
+        let mut waiting = pin!(pace.waiting(std::future::pending::<()>()));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        pace.locked().1 = Some(begun(2));
+        assert_eq!(told(&all, &held).await, [0]);
     }
 }

@@ -1,10 +1,11 @@
 //! All zones by name: the configured ones, or one for each list when none is configured; and the catalog of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use domain::base::{Name, Serial as SoaSerial};
+use serde_json::Value;
 
 use crate::list::ListId;
 use crate::store::Catalog;
@@ -100,9 +101,15 @@ impl Zones {
             primary: absolute(options.origin.as_str()).map_err(|reason| DnsError::Zone { zone: "the origin".into(), reason })?,
             refresh: options.refresh,
         };
+        // Under the configured name it is kept who may have it, and what its serials mean: also of a zone that is only there
+        // as its parts.
+        let mut sections = HashSet::new();
         for zone in &options.zones {
             let made = Arc::new(Zone::new(zone)?);
             keys.has_those_of(zone)?;
+            if !sections.insert(made.name.clone()) {
+                return Err(wrong(zone, format!("there are two zones of the name {}", made.name)));
+            }
             for (part, name) in made.members() {
                 zones.notify.push((name.clone(), zone.notify.clone()));
                 if zones.configured.insert(name.clone(), (made.clone(), part)).is_some() {
@@ -116,7 +123,7 @@ impl Zones {
         }
         if let Some(catalog) = &options.catalog {
             let made = CatalogZone::new(catalog)?;
-            if zones.configured.contains_key(&made.name) {
+            if sections.contains(&made.name) || zones.configured.contains_key(&made.name) {
                 return Err(wrong(catalog, "the catalog zone has the name of another zone".into()));
             }
             keys.has_those_of(catalog)?;
@@ -161,6 +168,12 @@ impl Zones {
         // As many as there are lists: names are only made of lists that are published.
         made.insert(name.clone(), zone.clone());
         Some(zone)
+    }
+
+    /// What is to be written before the program stops: documents by the names of their zones. Zones of one list alone, as
+    /// those that nobody configured, have none.
+    pub fn unwritten(&self) -> Vec<(String, Value)> {
+        self.configured.values().filter_map(|(zone, _)| zone.unwritten()).collect()
     }
 
     /// Names of all zones but the catalog, in order.

@@ -16,6 +16,8 @@ mod table;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::store::Watched;
+
 pub use dns::DnsSections;
 pub use error::ConfigError;
 pub use kinds::{Kind, Value};
@@ -51,6 +53,8 @@ impl fmt::Display for Source {
 #[derive(Clone, Debug)]
 pub struct Loaded {
     file: Option<PathBuf>,
+    /// The file as it was before it was read.
+    watched: Watched,
     values: Vec<(Value, Source)>,
     dns: DnsSections,
     /// The files for filters.
@@ -65,6 +69,7 @@ impl Loaded {
     pub fn defaults() -> Loaded {
         Loaded {
             file: None,
+            watched: Watched::default(),
             values: KEYS.iter().map(|k| ((k.default)(), Source::Default)).collect(),
             dns: DnsSections::default(),
             outputs: Vec::new(),
@@ -76,8 +81,9 @@ impl Loaded {
     /// # Errors
     /// [`ConfigError`] names file and line.
     pub fn from_file(path: &Path) -> Result<Loaded, ConfigError> {
+        let watched = Watched::new([path]);
         let mut loaded = Loaded::from_text(&file::text_of(path)?, path)?;
-        loaded.file = Some(path.to_owned());
+        (loaded.file, loaded.watched) = (Some(path.to_owned()), watched);
         Ok(loaded)
     }
 
@@ -117,6 +123,11 @@ impl Loaded {
     /// The file that was read.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
+    }
+
+    /// Sees what has changed in the file since before it was read.
+    pub fn watched(&self) -> Watched {
+        self.watched.clone()
     }
 
     /// Values with their sources in the order of [`KEYS`].

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
-use crate::dns::{self, DnsOptions, Limits, Service, TlsAccept};
+use crate::dns::{self, DnsError, DnsOptions, Limits, Service, TlsAccept};
 use crate::http::{MoreMetrics, Spoken, Tls, TlsFiles};
 use crate::list::Origin;
 use crate::store::{RealDisk, Watched, write_file_atomic};
@@ -39,12 +39,16 @@ pub(super) async fn begin(parts: &Parts, loaded: &Loaded, settings: &Config, sto
     }
     let (_, note) = parts.hub.catalog().keyset(None).context("a key set is in force")?;
     let origin = keyset::read(note.as_bytes())?.0.origin;
-    let reading = loaded.file().map(|file| (file.to_owned(), watched(file, loaded)));
+    let reading = loaded.file().map(|file| (file.to_owned(), watched(loaded)));
     let options = options(loaded, settings, origin)?;
     let tls = tls(settings, stop)?;
     let service = Service::new(&options, parts.hub.clone(), parts.store.clone(), parts.clock.clone())?;
     if let Some((file, watched)) = reading {
-        keys(service.clone(), options.clone(), file, watched, stop)?;
+        let read = again(options.clone(), file, watched, {
+            let service = service.clone();
+            move |options: &DnsOptions| service.exchange(options)
+        });
+        tasks::read_again("dns keys, and who may have which zone,", read, stop.clone())?;
     }
     let bound = dns::bind(&options, tls).await?;
     let addresses: Vec<String> = bound.addresses().iter().map(ToString::to_string).collect();
@@ -89,30 +93,38 @@ fn options(loaded: &Loaded, settings: &Config, origin: Origin) -> anyhow::Result
     })
 }
 
-/// The files that say which keys there are and who may have what.
-fn watched(file: &Path, loaded: &Loaded) -> Watched {
-    Watched::new(loaded.dns().secret_files().chain([file]))
+/// The files that say which keys there are and who may have what: the configuration as it was before it was read, which may
+/// be long ago, and the secrets as they are now. Read those after this.
+fn watched(loaded: &Loaded) -> [Watched; 2] {
+    [loaded.watched(), Watched::new(loaded.dns().secret_files())]
 }
 
-/// Has keys, and who may have which zone, read again when the configuration or a secret changes.
-fn keys(service: Arc<Service>, mut options: DnsOptions, file: PathBuf, mut watching: Watched, stop: &Arc<Stop>) -> anyhow::Result<()> {
+/// Reads keys, and who may have which zone, again when the configuration or a secret has changed or could not be used, or `anyway`.
+/// Whether what was read is in force.
+fn again(
+    mut options: DnsOptions,
+    file: PathBuf,
+    mut watching: [Watched; 2],
+    exchange: impl Fn(&DnsOptions) -> Result<(), DnsError>,
+) -> impl FnMut(bool) -> anyhow::Result<bool> {
     let refused = |(zone, reason)| anyhow::anyhow!("dns zone \"{zone}\": {reason}");
-    let mut exchange = move |watching: &mut Watched| {
+    let mut exchanged = move |watching: &mut [Watched; 2]| {
         let loaded = Loaded::from_file(&file)?;
-        *watching = watched(&file, &loaded);
+        *watching = watched(&loaded);
         options.keys = loaded.dns().keys()?;
         options.zones = loaded.dns().zones().map_err(refused)?;
         options.catalog = loaded.dns().catalog().map_err(refused)?;
-        service.exchange(&options)?;
+        exchange(&options)?;
         Ok(true)
     };
-    let read = move |anyway: bool| {
-        if !(watching.changed() || anyway) {
+    move |anyway: bool| {
+        // Each is asked: a change is to be seen once.
+        let changed = watching.each_mut().map(Watched::changed);
+        if changed == [false; 2] && !anyway {
             return Ok(false);
         }
-        exchange(&mut watching).inspect_err(|_: &anyhow::Error| watching.read_again())
-    };
-    tasks::read_again("dns keys, and who may have which zone,", read, stop.clone())
+        exchanged(&mut watching).inspect_err(|_: &anyhow::Error| watching[0].read_again())
+    }
 }
 
 /// How a connection over TLS is taken, with files that are read again when they change.
@@ -129,4 +141,46 @@ fn tls(settings: &Config, stop: &Arc<Stop>) -> anyhow::Result<Option<TlsAccept>>
     let tls = Arc::new(Tls::open(files, Spoken::Transfers)?);
     tasks::certificates(tls.clone(), stop.clone())?;
     Ok(Some(Arc::new(move || tls.acceptor())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn what_changed_since_the_configuration_was_read_is_read_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("bwld.toml");
+        let allowing = |network: &str| {
+            let zone = format!("[[dns.zone]]\nname = \"z.example\"\nlist = \"one\"\nallow = [\"{network}\"]\n");
+            std::fs::write(&file, zone).expect("room");
+        };
+        allowing("192.0.2.0/24");
+        let loaded = Loaded::from_file(&file).expect("valid");
+        // Withdrawn while the store was opened.
+        allowing("192.0.2.77/32");
+        let watching = watched(&loaded);
+        let options = options(&loaded, &loaded.config(), "lists.example".parse().expect("a name")).expect("valid");
+        let taken = Rc::new(RefCell::new(Vec::new()));
+        let exchange = {
+            let taken = taken.clone();
+            move |options: &DnsOptions| {
+                taken.borrow_mut().push(options.zones[0].allow[0].to_string());
+                // And again while it was read.
+                if taken.borrow().len() == 1 {
+                    allowing("192.0.2.9/32");
+                }
+                Ok(())
+            }
+        };
+        let mut read = again(options, file.clone(), watching, exchange);
+        assert!(read(false).expect("valid") && read(false).expect("valid") && !read(false).expect("valid"));
+        assert_eq!(*taken.borrow(), ["192.0.2.77/32", "192.0.2.9/32"]);
+        assert!(read(true).expect("valid"), "whoever asks is read to");
+        std::fs::write(&file, "[[dns.zone]]\n").expect("room");
+        assert!(read(false).is_err() && read(false).is_err(), "what could not be used is read again");
+    }
 }

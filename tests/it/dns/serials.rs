@@ -342,3 +342,84 @@ fn who_may_have_a_zone_may_have_its_parts_also_after_an_exchange() {
     running.service.exchange(&options(vec![far])).unwrap();
     assert_eq!(code("1.z.example"), domain::base::iana::Rcode::REFUSED);
 }
+
+/// Combinations of serials that are kept of a zone.
+fn kept(world: &World, zone: &str) -> usize {
+    let document = world.store.document("dns-zone", zone).unwrap().expect("it was served");
+    document["known"].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn publications_do_not_write_the_history_of_every_zone_each_time() {
+    let world = World::new(&[("one", Colour::Black), ("two", Colour::Black)]);
+    ["one", "two"].iter().for_each(|list| world.publish(list, &["domain:a.example"], &NONE));
+    let zones = || vec![zone("z.example", &["one", "two"], &[])];
+    let mut running = Running::new(world, zones());
+    let publish = |running: &Running, n: usize| {
+        running.world.publish("one", &[format!("domain:n{n}.example")], &NONE);
+        assert_eq!(running.serial("z.example") as usize, n + 3);
+    };
+    assert_eq!(running.serial("z.example"), 2);
+    publish(&running, 0);
+    crate::support::wait_for("what is written beside", || kept(&running.world, "z.example") == 2);
+    (1..9).for_each(|n| publish(&running, n));
+    let mut secondary = Secondary::default();
+    running.take("z.example", &mut secondary, Rtype::AXFR);
+    publish(&running, 9);
+    // One that breaks off: the first one after the start was written. The settings began at the one before.
+    running = running.restarted(zones());
+    assert_eq!(kept(&running.world, "z.example"), 2);
+    assert_eq!(running.serial("z.example"), 12, "no serial hangs on what was lost");
+    assert_eq!(running.take("z.example", &mut secondary, Rtype::IXFR), Got::Whole);
+    // After the pause, with those before.
+    publish(&running, 10);
+    running.world.clock.advance(300);
+    publish(&running, 11);
+    crate::support::wait_for("what is written beside", || kept(&running.world, "z.example") == 5);
+    running = running.restarted(zones());
+    assert_eq!(running.serial("z.example"), 14);
+    // What stops writes what it has not yet.
+    (12..20).for_each(|n| publish(&running, n));
+    running.take("z.example", &mut secondary, Rtype::IXFR);
+    publish(&running, 20);
+    publish(&running, 21);
+    running.runtime.block_on(async {
+        let bound = bwld::dns::bind(&options(zones()), None).await.unwrap();
+        bound.serve(running.service.clone(), std::future::ready(()), crate::support::DEADLINE).await;
+    });
+    assert_eq!(kept(&running.world, "z.example"), 15);
+    running = running.restarted(zones());
+    assert_eq!(running.take("z.example", &mut secondary, Rtype::IXFR), Got::Step);
+}
+
+#[test]
+fn a_reload_takes_nothing_that_a_start_refuses() {
+    use domain::base::iana::Rcode;
+    let world = World::new(&[("one", Colour::Black)]);
+    world.publish("one", &["domain:a.example"], &NONE);
+    let keyed = |name: &str| ZoneOptions { keys: vec!["isp-a".into()], ..zone(name, &["one"], &[]) };
+    let parts = |name: &str| ZoneOptions { parts: 2, ..keyed(name) };
+    let open = |name: &str| zone(name, &["one"], &[]);
+    let running = Running::new(world, vec![keyed("z.example"), parts("y.example")]);
+    let code = |name: &str| {
+        let soa = question(name, Rtype::SOA, None);
+        running.runtime.block_on(ask(&running.service, &soa, Transport::Stream))[0].header().rcode()
+    };
+    for (zones, catalog) in [
+        (vec![keyed("z.example"), parts("y.example"), open("Z.example.")], None),
+        (vec![keyed("z.example"), parts("y.example"), ZoneOptions { keys: vec![], ..parts("y.example") }], None),
+        (vec![keyed("z.example"), parts("y.example"), open("y.example")], None),
+        (vec![keyed("z.example"), parts("y.example")], Some(open("z.example"))),
+        (vec![keyed("z.example"), parts("y.example")], Some(open("y.example"))),
+        (vec![open("z.example"), parts("y.example"), open("0.y.example")], None),
+    ] {
+        let said = bwld::dns::DnsOptions { catalog, ..options(zones) };
+        let refused = running.service.exchange(&said).expect_err("as at the start").to_string();
+        assert!(refused.contains(" name "), "{refused}");
+        let (hub, store, clock) = (running.world.hub.clone(), running.world.store.clone(), running.world.clock.clone());
+        assert_eq!(Service::new(&said, hub, store, clock).expect_err("the same").to_string(), refused);
+        assert_eq!((code("z.example"), code("0.y.example"), code("1.y.example")), (Rcode::REFUSED, Rcode::REFUSED, Rcode::REFUSED));
+    }
+    running.service.exchange(&options(vec![open("z.example"), parts("y.example")])).unwrap();
+    assert_eq!((code("z.example"), code("0.y.example")), (Rcode::NOERROR, Rcode::REFUSED));
+}

@@ -183,3 +183,53 @@ async fn what_nobody_reads_is_not_taken_in_by_the_megabyte() {
     tokio::time::timeout(DEADLINE, all).await.expect("in time");
     serving.abort();
 }
+
+/// One zone of nothing that the list has, and a second one of all of it.
+fn of_little(limits: Limits) -> DnsOptions {
+    DnsOptions { limits, ..options(vec![zone("z.example", &["one"], &["nothing"]), zone("all.example", &["one"], &[])]) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_all_at_once_is_not_ended_for_what_takes_long_to_make() {
+    let world = world();
+    // So short that each walk over the list lasts for many looks; and a peer that took anything is not too slow.
+    let limits = Limits { transfers: 1, slow_after: Duration::from_millis(2), slow_rate: 1, ..Limits::default() };
+    let options = of_little(limits);
+    let service = world.service(&options);
+    let bound = bind(&options, None).await.unwrap();
+    let to = bound.addresses()[0];
+    let serving = tokio::spawn(bound.serve(service.clone(), std::future::pending(), DEADLINE));
+    let axfr = question("z.example", Rtype::AXFR, None);
+    let one = async || {
+        let mut secondary = Secondary::default();
+        assert_eq!(transfer(&mut secondary, to, &axfr).await, Got::Whole);
+    };
+    let all = async { futures_util::future::join_all((0..4).map(|_| one())).await };
+    tokio::time::timeout(DEADLINE, all).await.expect("in time");
+    assert_eq!(counted(&service, "too-slow"), 0);
+    serving.abort();
+}
+
+#[test]
+fn a_transfer_that_nobody_takes_any_more_gives_its_turn_back_before_its_walk_ends() {
+    let world = world();
+    // One thread for all that blocks: what is made waits for what is before it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let service = world.service(&of_little(Limits { transfers: 1, ..Limits::default() }));
+        for name in ["z.example", "all.example"] {
+            ask(&service, &question(name, Rtype::SOA, None), Transport::Stream).await;
+        }
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let before = tokio::task::spawn_blocking(move || gone.recv());
+        let reply = service.answer(&question("z.example", Rtype::AXFR, None), super::here(), Transport::Stream).await;
+        let Reply::Many(messages) = reply else { panic!("a transfer") };
+        drop(messages);
+        drop(go);
+        let answer = ask(&service, &question("all.example", Rtype::AXFR, None), Transport::Stream).await;
+        assert_eq!(records(&answer).len(), 48_005);
+        let had: usize = answer.iter().map(|message| message.as_slice().len() + 2).sum();
+        assert_eq!(service.metrics().octets.get(), had as u64, "of the one that was dropped nothing was made");
+        assert!(before.await.unwrap().is_err(), "it waited for that");
+    });
+}
