@@ -250,7 +250,8 @@ fn an_entry_that_is_given_more_time_while_expired_ones_are_taken_off_keeps_its_c
     let house = House::open_hearing(dir.path(), Arc::new(HastyDisk), options(), signed::now(), hears).expect("a house");
     let House { publisher, catalog, store, clock, .. } = house;
     let office = Arc::new(Desk::open(Arc::new(publisher), store, catalog, clock.clone()).expect("a desk"));
-    (desk.set(Arc::downgrade(&office)).expect("once"), later.set(day(&clock, 30)).expect("once"));
+    desk.set(Arc::downgrade(&office)).expect("once");
+    later.set(day(&clock, 30)).expect("once");
     let tomorrow = day(&clock, 1);
     put(office.publisher(), &first, &["old.example"], &tomorrow);
     let propose = |rule: &str| {

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::publishing::World;
 
 /// Longest wait for anything in a test.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// A server over a world.
 pub struct Server {
